@@ -1,0 +1,39 @@
+"""Segment Any Cell: `python app.py` opens the page."""
+
+from __future__ import annotations
+
+import argparse
+import os
+
+os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+
+from sac.ui.page import build_page, launch_settings  # noqa: E402  (Gradio reads the variable when imported)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Open the page of Segment Any Cell.")
+    parser.add_argument("--host", default=None, help="address to listen on (this machine only)")
+    parser.add_argument("--port", type=int, default=None, help="port (the first free one from 7860)")
+    parser.add_argument("--share", action="store_true", help="make a public link through Gradio's relay")
+    parser.add_argument("--auth-file", default=None, help="file with one name:password a line; asks visitors to log in")
+    parsed = parser.parse_args()
+    build_page().launch(
+        server_name=parsed.host,
+        server_port=parsed.port,
+        share=parsed.share,
+        auth=read_users(parsed.auth_file) if parsed.auth_file else None,
+        **launch_settings(),
+    )
+
+
+def read_users(path: str) -> list[tuple[str, str]]:
+    """Names and passwords from a file with one name:password a line."""
+    with open(path, encoding="utf-8") as lines:
+        pairs = [line.strip().split(":", 1) for line in lines if line.strip()]
+    if not pairs or any(len(pair) != 2 for pair in pairs):
+        raise SystemExit(f"{path}: every line must be name:password")
+    return [(name, password) for name, password in pairs]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,120 @@
+"""Settings as small frozen dataclasses: what a checkpoint is, how an image is segmented, what is refused."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, Literal
+
+from sac.errors import CheckpointError, OptionError
+
+Mode = Literal["instances", "semantic"]
+Strategy = Literal["centroid", "probability"]
+
+MODES = ("instances", "semantic")
+STRATEGIES = ("centroid", "probability")
+BASES = ("tiny", "vit_b", "vit_l", "vit_h")
+
+
+@dataclass(frozen=True)
+class SACConfig:
+    """What a SAC is, apart from its weights. Stored in a checkpoint as `sac_config.json`."""
+
+    base: str = "tiny"
+    """Name of the SAM it adapts: tiny, vit_b, vit_l or vit_h."""
+    base_sha256: str = ""
+    """Digest of the base's weight file, so that an adapter is never put on a foreign base."""
+    rank: int = 4
+    alpha: float = 8.0
+    projections: tuple[str, ...] = ("q", "v")
+    """Which attention projections carry LoRA: any of q, k, v."""
+    blocks: str = "all"
+    """Which encoder blocks carry LoRA: "all", or "late" for the second half."""
+    generator_widths: tuple[int, ...] = (16, 32, 64, 128, 192)
+    """Channels of the auto-prompt generator's U-Net, from full resolution down."""
+    window: int = 16
+    """Side of a decoding window in tokens of the image embedding."""
+    window_encoding: str = "centre"
+    """Positional encoding of a window: of its "place" in the tile, or as if at the tile's "centre"."""
+    tile: int = 256
+    """Pixels of the (scaled) picture along a tile's side; resampled to SAM's input frame."""
+    diameter: float = 24.0
+    """Nuclear diameter, in tile pixels, that pictures are scaled towards."""
+    provenance: dict[str, Any] = field(default_factory=dict)
+    """Where the weights come from: data, licence, command, seed, version."""
+
+    def __post_init__(self):
+        for name in ("projections", "generator_widths"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))
+        if self.base not in BASES:
+            raise CheckpointError(f"unknown base {self.base!r}; known are {', '.join(BASES)}")
+        if not self.projections or set(self.projections) - set("qkv"):
+            raise OptionError(f"projections {self.projections} are not of q, k, v")
+        if self.blocks not in ("all", "late"):
+            raise OptionError(f"blocks {self.blocks!r} is neither 'all' nor 'late'")
+        if self.window_encoding not in ("centre", "place"):
+            raise OptionError(f"window_encoding {self.window_encoding!r} is neither 'centre' nor 'place'")
+        if not 1 <= self.rank <= 256:
+            raise OptionError(f"rank {self.rank} is outside 1 to 256")
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, stored: dict[str, Any]) -> SACConfig:
+        """Strict: an unknown or missing key is a foreign checkpoint, not a default."""
+        known = {f.name for f in fields(cls)}
+        if set(stored) != known:
+            odd = ", ".join(sorted(set(stored) ^ known))
+            raise CheckpointError(f"sac_config.json does not fit this version: {odd} missing or unknown")
+        return cls(**stored)
+
+
+@dataclass(frozen=True)
+class SegmentOptions:
+    """How one image is segmented. Defaults were chosen on images held out from DSB2018 `train`."""
+
+    mode: Mode = "instances"
+    """"instances": a mask per nucleus. "semantic": one mask of all nuclei, as in the paper."""
+    strategy: Strategy = "probability"
+    """Discriminating strategy: a component's centroid, or its most probable pixels."""
+    negatives: int = 4
+    """Most neighbours that become negative points of a nucleus (instances)."""
+    pairs: int = 8
+    """Positive and negative points per tile (semantic)."""
+    overlap: int = 64
+    """Pixels that neighbouring tiles share, in the scaled picture."""
+    scale: float = 0.0
+    """Magnification before the model; 0 estimates it from the nuclei's size."""
+    certainty: float = 0.4
+    """Predicted IoU below which a mask is dropped."""
+    adapted: bool = True
+    """False: vanilla SAM on the same prompts."""
+
+    def __post_init__(self):
+        if self.mode not in MODES:
+            raise OptionError(f"unknown mode {self.mode!r}; it is one of {', '.join(MODES)}")
+        if self.strategy not in STRATEGIES:
+            raise OptionError(f"unknown strategy {self.strategy!r}; it is one of {', '.join(STRATEGIES)}")
+        if not 0 <= self.negatives <= 64 or not 1 <= self.pairs <= 64:
+            raise OptionError(f"negatives {self.negatives} and pairs {self.pairs} must lie in 0 to 64 and 1 to 64")
+        if self.scale and not 0.05 <= self.scale <= 20:
+            raise OptionError(f"scale {self.scale} is outside 0.05 to 20 (0 estimates it)")
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What is refused, in one place."""
+
+    upload: int = 512 * 2**20
+    """Bytes of an uploaded file."""
+    pixels: int = 100_000_000
+    """Pixels of an image in memory."""
+    tiff_tile: int = 8192
+    samples: int = 64
+    adapter: int = 200 * 2**20
+    """Bytes of a checkpoint's file."""
+    queue: int = 20
+    """Requests that wait at once."""
+
+
+LIMITS = Limits()

@@ -1,0 +1,25 @@
+"""What can go wrong and be said in one sentence. Anything else is a bug and keeps its traceback."""
+
+
+class SacError(Exception):
+    """Base of all errors that a user can mend: says what is wrong, the value, and what is accepted."""
+
+
+class ImageError(SacError):
+    """A picture that cannot be read, or not without damage."""
+
+
+class CheckpointError(SacError):
+    """A checkpoint or base that is missing, incomplete, foreign or damaged."""
+
+
+class OptionError(SacError):
+    """A setting outside what is accepted."""
+
+
+class DataError(SacError):
+    """A training or evaluation set that does not hold what it should."""
+
+
+class TrainingError(SacError):
+    """A training that cannot start, or had to stop."""

@@ -1,0 +1,213 @@
+"""Instances become files that other programs open: label TIFF, overlay, prompts, table, GeoJSON."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import zipfile
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import shapely
+import tifffile
+from PIL import Image as PillowImage
+from scipy import ndimage
+from shapely.geometry import mapping
+from skimage.measure import regionprops
+
+from sac import __version__
+from sac.config import SegmentOptions
+from sac.images import Image
+from sac.inference.instances import Instances
+from sac.overlay import outlined, with_points
+
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+"""First characters of a text cell that a spreadsheet would run."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """One segmented image, and what it was made with: all that an export says."""
+
+    image: Image
+    found: Instances
+    model: str
+    options: SegmentOptions
+
+    def about(self) -> dict[str, Any]:
+        """Model, settings, software and notes, as every export carries them."""
+        return {
+            "image": self.image.name,
+            "model": self.model,
+            "software": f"segment-any-cell {__version__}",
+            "settings": asdict(self.options),
+            "micrometres_per_pixel": self.image.microns,
+            "notes": list(self.found.notes),
+        }
+
+
+def label_tiff(result: Result) -> bytes:
+    """The label map, uint16, or uint32 above 65,535 nuclei; pixel size where it is known."""
+    kind = np.uint16 if len(result.found) <= np.iinfo(np.uint16).max else np.uint32
+    microns = result.image.microns
+    resolution = {"resolution": (1e4 / microns,) * 2, "resolutionunit": "CENTIMETER"} if microns else {}
+    stream = io.BytesIO()
+    labels = result.found.labels.astype(kind)
+    tifffile.imwrite(stream, labels, compression="zlib", metadata=None, software=_software(result), **resolution)
+    return stream.getvalue()
+
+
+def overlay_png(result: Result) -> bytes:
+    """The picture with outlines and both kinds of points."""
+    drawn = with_points(outlined(result.image.pixels, result.found.labels), result.found.prompts)
+    stream = io.BytesIO()
+    PillowImage.fromarray(drawn).save(stream, "PNG")
+    return stream.getvalue()
+
+
+def prompts_json(result: Result) -> bytes:
+    """The automatic prompts, row by row, with the nucleus each row became (null where it became none)."""
+    nucleus = {int(row): number for number, row in enumerate(result.found.prompt, start=1)}
+    if result.options.mode == "semantic":
+        nucleus = {}
+    rows = [
+        {"nucleus": nucleus.get(row), "points": [_point(p, k) for p, k in zip(points, kinds) if k >= 0]}
+        for row, (points, kinds) in enumerate(zip(result.found.prompts.points, result.found.prompts.labels))
+    ]
+    return _json({**result.about(), "prompts": rows})
+
+
+def nuclei_csv(result: Result) -> bytes:
+    """A row per nucleus: position, size and shape, in pixels and, where known, in µm; certainty."""
+    stream = io.StringIO(newline="")
+    rows = measurements(result)
+    writer = csv.DictWriter(stream, [*COLUMNS, *(MICRON_COLUMNS if result.image.microns else ())])
+    writer.writeheader()
+    writer.writerows({k: _cell(v) for k, v in row.items()} for row in rows)
+    return stream.getvalue().encode()
+
+
+COLUMNS = (
+    "nucleus", "x_px", "y_px", "area_px", "perimeter_px", "major_axis_px", "minor_axis_px", "orientation_deg",
+    "solidity", "certainty", "image", "model", "settings", "software",
+)  # fmt: skip
+MICRON_COLUMNS = ("x_um", "y_um", "area_um2", "perimeter_um")
+
+
+def measurements(result: Result) -> list[dict[str, Any]]:
+    """What the table holds, a dict per nucleus in the order of their numbers."""
+    about = result.about()
+    told = {"image": about["image"], "model": about["model"], "software": about["software"]}
+    told["settings"] = json.dumps(about["settings"])
+    rows = []
+    for region in regionprops(result.found.labels):
+        y, x = region.centroid
+        row = {
+            "nucleus": region.label,
+            "x_px": round(x, 2),
+            "y_px": round(y, 2),
+            "area_px": int(region.area),
+            "perimeter_px": round(region.perimeter, 2),
+            "major_axis_px": round(region.axis_major_length, 2),
+            "minor_axis_px": round(region.axis_minor_length, 2),
+            "orientation_deg": round(float(np.degrees(region.orientation)), 1),
+            "solidity": round(float(region.solidity), 4),
+            "certainty": round(float(result.found.certainty[region.label - 1]), 4),
+        }
+        rows.append(row | told | _in_microns(row, result.image.microns))
+    return rows
+
+
+def _in_microns(row: dict[str, Any], microns: float | None) -> dict[str, float]:
+    if not microns:
+        return {}
+    return {
+        "x_um": round(row["x_px"] * microns, 3),
+        "y_um": round(row["y_px"] * microns, 3),
+        "area_um2": round(row["area_px"] * microns**2, 3),
+        "perimeter_um": round(row["perimeter_px"] * microns, 3),
+    }
+
+
+def geojson(result: Result) -> bytes:
+    """A FeatureCollection as QuPath imports it: each nucleus a polygon along its pixels' edges, with holes."""
+    features = []
+    for number, window in enumerate(ndimage.find_objects(result.found.labels), start=1):
+        certainty = round(float(result.found.certainty[number - 1]), 4)
+        features.append({
+            "type": "Feature",
+            "geometry": mapping(polygon(result.found.labels[window] == number, window[1].start, window[0].start)),
+            "properties": {
+                "objectType": "detection",
+                "name": f"nucleus {number}",
+                "classification": {"name": "Nucleus", "color": [0, 200, 120]},
+                "measurements": {"certainty": certainty},
+            },
+        })  # fmt: skip
+    return _json({"type": "FeatureCollection", "features": features, "properties": result.about()})
+
+
+def polygon(inside: np.ndarray, x: int, y: int) -> shapely.Geometry:
+    """The outline of a mask (H, W) bool whose first pixel is (x, y): the union of its rows' runs."""
+    edges = np.diff(np.pad(inside.astype(np.int8), ((0, 0), (1, 1))), axis=1)
+    rows, starts = np.nonzero(edges == 1)
+    stops = np.nonzero(edges == -1)[1]
+    return shapely.union_all(shapely.box(starts + x, rows + y, stops + x, rows + y + 1))
+
+
+FILES: dict[str, Callable[[Result], bytes]] = {
+    "labels.tif": label_tiff,
+    "overlay.png": overlay_png,
+    "prompts.json": prompts_json,
+    "nuclei.csv": nuclei_csv,
+    "geojson": geojson,
+}
+"""The five outputs, by what follows the image's stem."""
+
+
+def write_all(result: Result, folder: Path) -> list[Path]:
+    """STEM.labels.tif and the other four in `folder`. Returns their paths."""
+    folder.mkdir(parents=True, exist_ok=True)
+    stem = safe_stem(result.image.name)
+    written = []
+    for ending, make in FILES.items():
+        path = folder / f"{stem}.{ending}"
+        path.write_bytes(make(result))
+        written.append(path)
+    return written
+
+
+def write_zip(result: Result, path: Path) -> Path:
+    """All five outputs in one zip."""
+    stem = safe_stem(result.image.name)
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for ending, make in FILES.items():
+            archive.writestr(f"{stem}.{ending}", make(result))
+    return path
+
+
+def safe_stem(name: str) -> str:
+    """A file name without its ending, in characters that every system takes."""
+    stem = name.rsplit(".", 1)[0] if "." in name[1:] else name
+    safe = "".join(c if c.isalnum() or c in "-_. " else "_" for c in stem).strip(". ")
+    return safe[:120] or "image"
+
+
+def _point(place: np.ndarray, kind: int) -> dict[str, Any]:
+    return {"x": round(float(place[0]), 2), "y": round(float(place[1]), 2), "label": int(kind)}
+
+
+def _cell(value: Any) -> Any:
+    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value
+
+
+def _software(result: Result) -> str:
+    return f"segment-any-cell {__version__}; {result.model}; {json.dumps(asdict(result.options))}"
+
+
+def _json(value: Any) -> bytes:
+    return json.dumps(value, allow_nan=False).encode()

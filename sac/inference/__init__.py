@@ -1,0 +1,1 @@
+"""From a picture to its nuclei: tiles, embedding, prompts, masks, instances."""

@@ -1,0 +1,114 @@
+"""Masks of single nuclei, and how they become one label map."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from scipy import ndimage
+
+from sac.config import SegmentOptions
+from sac.prompts import Prompts
+
+DUPLICATE = 0.5
+"""Share of a mask already taken by more certain ones from which it is the same nucleus again."""
+SMALLEST = 12
+"""Area, in pixels of the scaled picture, below which a mask is noise."""
+
+
+@dataclass(frozen=True)
+class Mask:
+    """One decoded nucleus: `logits` (h, w) float32 on the picture's pixels, from (x, y) on; > 0 is inside.
+
+    certainty: predicted IoU, 0 to 1. prompt: the row of the prompts it answers.
+    """
+
+    x: int
+    y: int
+    logits: np.ndarray
+    certainty: float
+    prompt: int
+
+    @property
+    def window(self) -> tuple[slice, slice]:
+        height, width = self.logits.shape
+        return slice(self.y, self.y + height), slice(self.x, self.x + width)
+
+
+@dataclass(frozen=True)
+class Instances:
+    """What was found on one picture.
+
+    labels (H, W) int32: 0 = background, 1 to N = nuclei. certainty (N,) float32: predicted IoU of nucleus n + 1.
+    prompts: all that were asked; prompt (N,) int64: the row that nucleus n + 1 answers.
+    """
+
+    labels: np.ndarray
+    certainty: np.ndarray
+    prompts: Prompts
+    prompt: np.ndarray
+    notes: tuple[str, ...] = field(default=())
+
+    def __post_init__(self):
+        if len(self.certainty) != len(self.prompt) or self.labels.max(initial=0) != len(self.certainty):
+            raise ValueError(f"{len(self.certainty)} certainties for {self.labels.max(initial=0)} nuclei")
+
+    def __len__(self) -> int:
+        return len(self.certainty)
+
+
+def merge(masks: list[Mask], prompts: Prompts, size: tuple[int, int], options: SegmentOptions) -> Instances:
+    """One label map (height, width) from masks that may overlap: duplicates go, a pixel is its strongest mask's."""
+    kept = _distinct([m for m in masks if m.certainty >= options.certainty], size)
+    best = np.zeros(size, np.float32)
+    labels = np.zeros(size, np.int32)
+    for number, mask in enumerate(kept, start=1):
+        wins = mask.logits > best[mask.window]
+        best[mask.window][wins] = mask.logits[wins]
+        labels[mask.window][wins] = number
+    whole = _whole_pieces(labels, len(kept))
+    numbers = np.unique(whole)
+    numbers = numbers[numbers > 0]
+    order = np.zeros(len(kept) + 1, np.int32)
+    order[numbers] = np.arange(1, len(numbers) + 1)
+    chosen = [kept[n - 1] for n in numbers]
+    return Instances(
+        labels=order[whole],
+        certainty=np.array([m.certainty for m in chosen], np.float32),
+        prompts=prompts,
+        prompt=np.array([m.prompt for m in chosen], np.int64),
+    )
+
+
+def _distinct(masks: list[Mask], size: tuple[int, int]) -> list[Mask]:
+    """The most certain masks first; one that lies mostly on those before it is a duplicate."""
+    taken = np.zeros(size, bool)
+    kept = []
+    for mask in sorted(masks, key=lambda m: -m.certainty):
+        inside = mask.logits > 0
+        if taken[mask.window][inside].mean() <= DUPLICATE:
+            taken[mask.window] |= inside
+            kept.append(mask)
+    return kept
+
+
+def _whole_pieces(labels: np.ndarray, count: int) -> np.ndarray:
+    """Each nucleus as its largest connected piece, holes filled."""
+    whole = np.zeros_like(labels)
+    for number, window in enumerate(ndimage.find_objects(labels, count), start=1):
+        if window is None:
+            continue
+        mine = labels[window] == number
+        pieces, found = ndimage.label(mine)
+        if found > 1:
+            mine = pieces == np.bincount(pieces.ravel())[1:].argmax() + 1
+        filled = ndimage.binary_fill_holes(mine)
+        if filled.sum() >= SMALLEST / 2:
+            whole[window][filled & ((labels[window] == number) | (labels[window] == 0))] = number
+    return whole
+
+
+def from_mask(inside: np.ndarray, prompts: Prompts) -> Instances:
+    """The semantic mode's mask (H, W) bool as instances: its connected components, all of certainty 1."""
+    labels, count = ndimage.label(inside)
+    return Instances(labels.astype(np.int32), np.ones(count, np.float32), prompts, np.zeros(count, np.int64))

@@ -1,0 +1,219 @@
+"""`embed` once, `decode` for every edit: the only place that knows SAM's input frame.
+
+Both are functions of their arguments. Everything they take and return is in pixels of the picture at hand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image as PillowImage
+from torch import Tensor
+
+from sac.config import SegmentOptions
+from sac.inference.instances import SMALLEST, Mask
+from sac.inference.tiles import Tile, owners, plan_tiles, stitch
+from sac.model.decoder import UPSCALING, TokenPrompts, window_origins
+from sac.model.sac import INSTANCE_MASK, SAC, SEMANTIC_MASK, fast_dtype
+from sac.model.sam import PIXEL_MEAN
+from sac.prompts import POSITIVE, Prompts
+
+TILES_AT_ONCE = 4
+PROMPTS_AT_ONCE = 64
+DARKEST_RANGE = 24
+"""Narrowest range of intensities that is stretched to the full one; less is noise."""
+
+
+@dataclass(frozen=True)
+class Embedding:
+    """One picture, embedded.
+
+    size: (height, width) of the picture; scale: what it was magnified by before tiling. tiles: T squares of the
+    scaled picture. features (T, C, h, w) and maps (T, 2, side, side) on the model's device. nuclei_map (2, H, W)
+    float32 on the picture's own pixels: probability of nucleus, and distance to its border, 0 to 1.
+    """
+
+    size: tuple[int, int]
+    scale: float
+    tiles: list[Tile]
+    features: Tensor
+    maps: Tensor
+    nuclei_map: np.ndarray
+
+
+def stretched(pixels: np.ndarray) -> np.ndarray:
+    """Pixels (H, W, 3) uint8 with their intensities, 0.1 to 99.9 %, drawn to the full range: dim pictures, too."""
+    low, high = np.percentile(pixels[:: max(1, pixels.shape[0] // 512), :: max(1, pixels.shape[1] // 512)], (0.1, 99.9))
+    high = max(high, low + DARKEST_RANGE)
+    table = ((np.arange(256) - low) * (255 / (high - low))).clip(0, 255).round().astype(np.uint8)
+    return table[pixels]
+
+
+@torch.inference_mode()
+def nuclei_maps(sac: SAC, crops: Tensor) -> Tensor:
+    """The generator's maps (T, 2, side, side), logits, of crops (T, 3, side, side) RGB 0 to 255."""
+    with _fast(sac):
+        return sac.generator(crops).float()
+
+
+def map_of_parts(sac: SAC, pixels: np.ndarray, most: int) -> list[np.ndarray]:
+    """The generator's maps (2, h, w), probabilities, of at most `most` tiles spread over a picture at its own scale."""
+    tiles = plan_tiles(pixels.shape[:2], sac.config.tile, 0)
+    chosen = [tiles[i] for i in np.unique(np.linspace(0, len(tiles) - 1, min(most, len(tiles))).round().astype(int))]
+    maps = nuclei_maps(sac, _crops(sac, stretched(pixels), chosen)).sigmoid().cpu().numpy()
+    inside = [(pixels.shape[0] - t.y, pixels.shape[1] - t.x) for t in chosen]
+    return [m[:, :height, :width] for m, (height, width) in zip(maps, inside)]
+
+
+@torch.inference_mode()
+def embed(sac: SAC, pixels: np.ndarray, scale: float, options: SegmentOptions) -> Embedding:
+    """A picture's image embeddings and nuclei map, tile by tile. pixels (H, W, 3) uint8 RGB."""
+    height, width = pixels.shape[:2]
+    scaled = _rescaled(stretched(pixels), scale)
+    tiles = plan_tiles(scaled.shape[:2], sac.config.tile, options.overlap)
+    features, maps = [], []
+    for start in range(0, len(tiles), TILES_AT_ONCE):
+        crops = _crops(sac, scaled, tiles[start : start + TILES_AT_ONCE])
+        maps.append(nuclei_maps(sac, crops))
+        with _fast(sac):
+            features.append(sac.encode(_framed(sac, crops), options.adapted).float())
+    maps = torch.cat(maps)
+    whole = stitch(tiles, maps.sigmoid().cpu().numpy(), scaled.shape[:2])
+    return Embedding((height, width), scale, tiles, torch.cat(features), maps, _resized(whole, (height, width)))
+
+
+@torch.inference_mode()
+def decode(sac: SAC, embedding: Embedding, prompts: Prompts, options: SegmentOptions) -> list[Mask]:
+    """A mask per prompt, each decoded on a window about its positive point, in the tile that knows it best."""
+    if not len(prompts):
+        return []
+    anchors = prompts.points[np.arange(len(prompts)), (prompts.labels == POSITIVE).argmax(axis=1)]
+    tile = owners(embedding.tiles, anchors * embedding.scale)
+    masks: list[Mask] = []
+    for start in range(0, len(prompts), PROMPTS_AT_ONCE):
+        rows = np.arange(start, min(start + PROMPTS_AT_ONCE, len(prompts)))
+        masks.extend(_decode_rows(sac, embedding, prompts, rows, tile[rows], options))
+    return masks
+
+
+@torch.inference_mode()
+def decode_semantic(sac: SAC, embedding: Embedding, prompts: Prompts, options: SegmentOptions) -> np.ndarray:
+    """One mask (H, W) bool of all nuclei: row t of `prompts` decoded on the whole of tile t, blended where they meet."""
+    asked = _token_prompts(sac, embedding, prompts, np.arange(len(embedding.tiles)))
+    logits = []
+    for start in range(0, len(embedding.tiles), TILES_AT_ONCE):
+        rows = slice(start, start + TILES_AT_ONCE)
+        with _fast(sac):
+            masks, _ = sac.decode(embedding.features, asked[rows], _hints(embedding, options), options.adapted, True)
+        index = SEMANTIC_MASK if options.adapted else INSTANCE_MASK
+        side = (sac.config.tile, sac.config.tile)
+        logits.append(F.interpolate(masks[:, index, None].float(), size=side, mode="bilinear").cpu())
+    scaled = tuple(round(length * embedding.scale) for length in embedding.size)
+    whole = stitch(embedding.tiles, torch.cat(logits).numpy(), scaled)
+    return _resized(whole, embedding.size)[0] > 0
+
+
+def _fast(sac: SAC) -> torch.autocast:
+    device = sac.sam.device
+    return torch.autocast(device.type, fast_dtype(device), enabled=fast_dtype(device) != torch.float32)
+
+
+def _rescaled(pixels: np.ndarray, scale: float) -> np.ndarray:
+    if scale == 1:
+        return pixels
+    height, width = (max(1, round(length * scale)) for length in pixels.shape[:2])
+    return np.array(PillowImage.fromarray(pixels).resize((width, height), PillowImage.Resampling.BILINEAR))
+
+
+def _resized(maps: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """(C, h, w) float32 resampled to (C, *size)."""
+    if maps.shape[1:] == size:
+        return maps
+    return F.interpolate(torch.from_numpy(maps)[None], size=size, mode="bilinear", align_corners=False)[0].numpy()
+
+
+def _crops(sac: SAC, pixels: np.ndarray, tiles: list[Tile]) -> Tensor:
+    fill = tuple(round(v) for v in PIXEL_MEAN)
+    crops = np.stack([tile.cut(pixels, fill) for tile in tiles]).transpose(0, 3, 1, 2)
+    return torch.from_numpy(np.ascontiguousarray(crops)).to(sac.sam.device).float()
+
+
+def _framed(sac: SAC, crops: Tensor) -> Tensor:
+    """Tiles resampled to SAM's input frame."""
+    if crops.shape[-1] == sac.frame:
+        return crops
+    return F.interpolate(crops, size=(sac.frame, sac.frame), mode="bilinear", antialias=True)
+
+
+def _hints(embedding: Embedding, options: SegmentOptions) -> Tensor | None:
+    """The maps as dense prompts; vanilla SAM goes by points alone."""
+    return embedding.maps if options.adapted else None
+
+
+def _token_prompts(sac: SAC, embedding: Embedding, prompts: Prompts, tile: np.ndarray) -> TokenPrompts:
+    """Prompts in SAM's frame: scaled, moved to their tile, with the window each is decoded on."""
+    device = sac.sam.device
+    corners = np.array([(t.x, t.y) for t in embedding.tiles], np.float32)[tile]
+    scaled = (prompts.points + 0.5) * embedding.scale - 0.5 - corners[:, None]
+    points = torch.from_numpy(scaled.astype(np.float32)).to(device) * (sac.frame / sac.config.tile)
+    first = (prompts.labels == POSITIVE).argmax(axis=1)
+    anchors = points[torch.arange(len(first)), torch.from_numpy(first)]
+    return TokenPrompts(
+        image=torch.from_numpy(tile).to(device),
+        points=points,
+        labels=torch.from_numpy(prompts.labels.astype(np.int64)).to(device),
+        origins=window_origins(anchors, sac.tokens, min(sac.config.window, sac.tokens), sac.stride),
+    )
+
+
+def _decode_rows(sac, embedding, prompts, rows, tile, options) -> Iterator[Mask]:
+    asked = _token_prompts(sac, embedding, prompts[rows], tile)
+    with _fast(sac):
+        logits, ious = sac.decode(embedding.features, asked, _hints(embedding, options), options.adapted)
+    corners = np.array([(t.x, t.y) for t in embedding.tiles])[tile]
+    frame_pixels = sac.config.tile / sac.frame
+    origins = asked.origins.cpu().numpy() * sac.stride * frame_pixels + corners
+    step = sac.stride / UPSCALING * frame_pixels
+    starts, windows = _on_pixels(logits[:, INSTANCE_MASK].float(), origins, step, embedding.scale)
+    certainty = ious[:, INSTANCE_MASK].float().clamp(0, 1).cpu().numpy()
+    for row, start, window, value in zip(rows, starts, windows, certainty):
+        mask = _trimmed(start, window, embedding, float(value), int(row))
+        if mask is not None:
+            yield mask
+
+
+def _on_pixels(logits: Tensor, origins: np.ndarray, step: float, scale: float) -> tuple[np.ndarray, np.ndarray]:
+    """Low-res logits (N, L, L) resampled onto the picture's pixels.
+
+    Cell i of a window covers `step` scaled pixels from `origins` (N, 2) on. Returns the first pixel (x, y) of each
+    window, (N, 2) int64, and (N, S, S) float32.
+    """
+    side = logits.shape[-1]
+    starts = np.floor(origins / scale).astype(np.int64)
+    count = int(np.ceil(side * step / scale)) + 1
+    pixels = starts[:, :, None] + np.arange(count)
+    cells = ((pixels + 0.5) * scale - origins[:, :, None]) / step
+    grid = torch.from_numpy((2 * cells / side - 1).astype(np.float32)).to(logits.device)
+    x = grid[:, 0, None, :].expand(-1, count, -1)
+    y = grid[:, 1, :, None].expand(-1, -1, count)
+    windows = F.grid_sample(
+        logits[:, None], torch.stack([x, y], dim=-1), mode="bilinear", padding_mode="border", align_corners=False
+    )
+    return starts, windows[:, 0].cpu().numpy()
+
+
+def _trimmed(start: np.ndarray, window: np.ndarray, embedding: Embedding, certainty: float, row: int) -> Mask | None:
+    """The part of a window on the picture with something in it; None where that is nothing, or next to it."""
+    x, y = (int(v) for v in start)
+    window = window[max(0, -y) : embedding.size[0] - y, max(0, -x) : embedding.size[1] - x]
+    x, y = max(0, x), max(0, y)
+    inside = window > 0
+    if inside.sum() * embedding.scale**2 < SMALLEST:
+        return None
+    rows, columns = np.flatnonzero(inside.any(axis=1)), np.flatnonzero(inside.any(axis=0))
+    part = window[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    return Mask(x + int(columns[0]), y + int(rows[0]), part.copy(), certainty, row)

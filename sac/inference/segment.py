@@ -1,0 +1,61 @@
+"""The whole road of a picture, in one function a reader can say aloud."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+
+from sac.config import SegmentOptions
+from sac.images import Image
+from sac.inference.instances import Instances, from_mask, merge
+from sac.inference.predictor import Embedding, decode, decode_semantic, embed
+from sac.inference.scale import estimate_scale
+from sac.model.sac import SAC
+from sac.prompts import Prompts, instance_prompts, semantic_prompts
+
+Progress = Callable[[float, str], None]
+
+
+def segment(
+    image: Image, sac: SAC, options: SegmentOptions = SegmentOptions(), progress: Progress = lambda share, word: None
+) -> Instances:
+    """Every nucleus of an image: scale, embed, prompt, decode, merge."""
+    progress(0.0, "Measuring nuclei")
+    scale = options.scale or estimate_scale(sac, image.pixels)
+    progress(0.1, "Embedding the image")
+    embedding = embed(sac, image.pixels, scale, options)
+    progress(0.6, "Decoding masks")
+    prompts = auto_prompts(sac, embedding, options)
+    found = answer(sac, embedding, prompts, options)
+    progress(1.0, f"{len(found)} nuclei")
+    return replace(found, notes=(*image.notes, *_scale_note(scale)))
+
+
+def auto_prompts(sac: SAC, embedding: Embedding, options: SegmentOptions) -> Prompts:
+    """The prompts that the generator's map gives for the mode in `options`."""
+    if options.mode == "instances":
+        return instance_prompts(embedding.nuclei_map, options, sac.config.diameter / embedding.scale)
+    return _tile_prompts(embedding, options)
+
+
+def answer(sac: SAC, embedding: Embedding, prompts: Prompts, options: SegmentOptions) -> Instances:
+    """What SAM's decoder makes of prompts: where an edit re-enters."""
+    if options.mode == "instances":
+        return merge(decode(sac, embedding, prompts, options), prompts, embedding.size, options)
+    return from_mask(decode_semantic(sac, embedding, prompts, options), prompts)
+
+
+def _tile_prompts(embedding: Embedding, options: SegmentOptions) -> Prompts:
+    """k pairs for each tile, a row per tile, in pixels of the picture."""
+    rows = []
+    for tile in embedding.tiles:
+        x0, y0, x1, y1 = (round(v / embedding.scale) for v in (tile.x, tile.y, tile.x + tile.side, tile.y + tile.side))
+        row = semantic_prompts(embedding.nuclei_map[:, y0:y1, x0:x1], options)
+        rows.append(Prompts(row.points + np.array([x0, y0], np.float32), row.labels))
+    return Prompts(np.concatenate([r.points for r in rows]), np.concatenate([r.labels for r in rows]))
+
+
+def _scale_note(scale: float) -> tuple[str, ...]:
+    return () if scale == 1 else (f"segmented at {scale:.2f} times its size; masks are on the original pixels",)

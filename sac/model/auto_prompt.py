@@ -1,0 +1,83 @@
+"""AutoPromptGenerator: the auxiliary U-Net of SAC (paper, "Auto-prompt generator": M = F(theta_u, I))."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from sac.model.sam import PIXEL_MEAN, PIXEL_STD
+
+MAP_CHANNELS = 2
+"""0: logit of "nucleus"; 1: distance to the nucleus's border, 1 at its innermost point, 0 outside."""
+
+
+class AutoPromptGenerator(nn.Module):
+    """A U-Net (Ronneberger et al. 2015) from a picture to its nuclei map. (B, 3, H, W) -> (B, 2, H, W).
+
+    Input is RGB, 0 to 255; H and W are multiples of `stride`. Normalisation is per pixel over channels, so that a
+    map depends neither on the batch nor on where a tile's border falls.
+    """
+
+    def __init__(self, widths: Sequence[int]):
+        super().__init__()
+        self.stride = 2 ** (len(widths) - 1)
+        self.register_buffer("mean", torch.tensor(PIXEL_MEAN).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(PIXEL_STD).view(1, 3, 1, 1), persistent=False)
+        before = [3, *widths]
+        self.down = nn.ModuleList(
+            _convolutions(before[level], width, normalised=level > 1) for level, width in enumerate(widths)
+        )
+        self.up = nn.ModuleList(
+            _convolutions(widths[level + 1] + widths[level], widths[level], normalised=level > 1)
+            for level in reversed(range(len(widths) - 1))
+        )
+        self.head = nn.Conv2d(widths[0], MAP_CHANNELS, 1)
+
+    def forward(self, images: Tensor) -> Tensor:
+        x = ((images - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
+        skips: list[Tensor] = []
+        for level, stage in enumerate(self.down):
+            x = stage(x if level == 0 else F.max_pool2d(x, 2))
+            skips.append(x)
+        for stage, skip in zip(self.up, reversed(skips[:-1])):
+            x = stage(torch.cat([F.interpolate(x, scale_factor=2.0, mode="nearest"), skip], dim=1))
+        return self.head(x)
+
+
+class PixelNorm(nn.Module):
+    """Layer normalisation over the channels of each pixel, as SAM's LayerNorm2d, on channels-last memory."""
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(channels))
+        self.bias = nn.Parameter(torch.zeros(channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        with torch.autocast(x.device.type, enabled=False):
+            weight, bias = self.weight.to(x.dtype), self.bias.to(x.dtype)
+            return F.layer_norm(x.permute(0, 2, 3, 1), weight.shape, weight, bias).permute(0, 3, 1, 2)
+
+
+def _convolutions(channels: int, width: int, normalised: bool) -> nn.Sequential:
+    """Two 3x3 convolutions. The two finest levels go unnormalised: there it costs more than the convolutions."""
+    layers: list[nn.Module] = []
+    for before in (channels, width):
+        layers.append(nn.Conv2d(before, width, 3, padding=1))
+        if normalised:
+            layers.append(PixelNorm(width))
+        layers.append(nn.ReLU(inplace=True))
+    return nn.Sequential(*layers)
+
+
+CERTAIN = 4.0
+"""Logit at which "nucleus" or "ground" counts as settled in a mask prompt."""
+
+
+def mask_prompt(nuclei_map: Tensor, size: tuple[int, int]) -> Tensor:
+    """A nuclei map (B, 2, H, W) as SAM's dense prompt (B, 1, *size): ground < border < seam between nuclei < inside."""
+    nuclei, depth = nuclei_map.float().unbind(1)
+    hint = nuclei.clamp(-CERTAIN, CERTAIN) + 2 * CERTAIN * (depth.sigmoid() - 0.5)
+    return F.interpolate(hint[:, None], size=size, mode="bilinear", align_corners=False, antialias=False)

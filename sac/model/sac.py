@@ -1,0 +1,101 @@
+"""SAC: SAM, LoRA in its attention, the auto-prompt generator and a trained mask decoder, in one module.
+
+With the adapter off and SAM's own decoder, the same object is vanilla SAM, from the same memory.
+"""
+
+from __future__ import annotations
+
+import copy
+from contextlib import nullcontext
+
+import torch
+from segment_anything.modeling import Sam
+from torch import Tensor, nn
+
+from sac.config import SACConfig
+from sac.model.auto_prompt import AutoPromptGenerator, mask_prompt
+from sac.model.decoder import TokenPrompts, WindowDecoder
+from sac.model.lora import adapt
+
+INSTANCE_MASK = 0
+SEMANTIC_MASK = 1
+"""Which of SAM's mask tokens answers: the single-mask one for a nucleus, a multimask one for all nuclei at once."""
+
+
+class SAC(nn.Module):
+    """Everything trained on top of a frozen `sam`, which is changed in place.
+
+    Only the LoRA matrices, the generator and the copy of the mask decoder are trained.
+    """
+
+    def __init__(self, sam: Sam, config: SACConfig):
+        super().__init__()
+        self.config = config
+        self.sam = sam
+        self.mask_decoder = copy.deepcopy(sam.mask_decoder)
+        self.generator = AutoPromptGenerator(config.generator_widths)
+        self.sam.image_encoder = adapt(sam.image_encoder, config)
+        self.learning(True)
+
+    def learning(self, on: bool) -> SAC:
+        """Lets the trained parts, and no others, take gradients, or none at all."""
+        self.requires_grad_(False)
+        for name, weight in self.named_parameters():
+            weight.requires_grad_(on and (name.startswith(("mask_decoder.", "generator.")) or "lora_" in name))
+        return self
+
+    @property
+    def frame(self) -> int:
+        """Side of SAM's square input frame in pixels."""
+        return self.sam.prompt_encoder.input_image_size[0]
+
+    @property
+    def tokens(self) -> int:
+        """Side of the image embedding in tokens."""
+        return self.sam.prompt_encoder.image_embedding_size[0]
+
+    @property
+    def stride(self) -> int:
+        """Frame pixels per token."""
+        return self.frame // self.tokens
+
+    def encode(self, images: Tensor, adapted: bool = True) -> Tensor:
+        """Image embeddings (B, C, h, w) of frames (B, 3, frame, frame), RGB 0 to 255."""
+        with nullcontext() if adapted else self.sam.image_encoder.disable_adapter():
+            return self.sam.image_encoder((images - self.sam.pixel_mean) / self.sam.pixel_std)
+
+    def decode(
+        self,
+        features: Tensor,
+        prompts: TokenPrompts,
+        nuclei_map: Tensor | None = None,
+        adapted: bool = True,
+        whole: bool = False,
+    ) -> tuple[Tensor, Tensor]:
+        """Low-res logits (N, M, 4w, 4w) and predicted IoU (N, M) of all of SAM's M masks for N prompts.
+
+        nuclei_map (B, 2, H, W): the generator's, given to SAM as a dense prompt. `whole` decodes on the whole
+        embedding, w = tokens, instead of on windows.
+        """
+        size = self.sam.prompt_encoder.mask_input_size
+        hints = None if nuclei_map is None else mask_prompt(nuclei_map, size)
+        decoder = self.mask_decoder if adapted else self.sam.mask_decoder
+        if whole:
+            windows = WindowDecoder(self.tokens)
+        else:
+            windows = WindowDecoder(min(self.config.window, self.tokens), self.config.window_encoding)
+        return windows(decoder, self.sam.prompt_encoder, features, prompts, hints)
+
+    def trained(self) -> dict[str, Tensor]:
+        """The weights that a checkpoint keeps beside PEFT's: generator and mask decoder, by name."""
+        heads = {"generator": self.generator, "mask_decoder": self.mask_decoder}
+        return {f"{part}.{name}": value for part, head in heads.items() for name, value in head.state_dict().items()}
+
+
+def fast_dtype(device: torch.device) -> torch.dtype:
+    """bfloat16 where the processor gains by it (matrix units), float32 elsewhere."""
+    if device.type == "cuda":
+        gains = torch.cuda.is_bf16_supported()
+    else:
+        gains = torch.cpu.get_capabilities().get("amx_bf16", False)
+    return torch.bfloat16 if gains else torch.float32

@@ -1,0 +1,36 @@
+"""The page: a heading and its tabs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+
+from sac import __version__
+from sac.config import LIMITS
+from sac.ui.segment_tab import build_segment_tab
+
+CSS = """
+.gradio-container { max-width: 1680px !important; }
+#sac-title h1 { margin: 0; font-size: 1.5rem; }
+#sac-title p { margin: 2px 0 0; opacity: .75; }
+"""
+SWEEP = (3600, 24 * 3600)
+"""Seconds between two sweeps of temporary files, and the age from which they go."""
+
+
+def build_page() -> gr.Blocks:
+    """The whole page, ready to launch with `launch_settings()`."""
+    with gr.Blocks(title="Segment Any Cell", delete_cache=SWEEP, analytics_enabled=False) as page:
+        gr.Markdown(
+            f"# Segment Any Cell\nEvery nucleus of a microscopy image, with the prompts that found it. Version {__version__}.",
+            elem_id="sac-title",
+        )
+        with gr.Tab("Segment"):
+            build_segment_tab()
+    return page.queue(max_size=LIMITS.queue)
+
+
+def launch_settings() -> dict[str, Any]:
+    """How the page is served, wherever it runs."""
+    return {"theme": gr.themes.Default(), "css": CSS, "max_file_size": LIMITS.upload, "run_history": False}

@@ -1,0 +1,71 @@
+"""`python -m training pretrain | fit | benchmark`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from sac.config import SACConfig
+from sac.errors import SacError
+from sac.flags import add_flags, read_flags
+from training.fit import FitOptions
+from training.pretrain import PretrainOptions
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parsed = _parser().parse_args(arguments)
+    try:
+        parsed.run(parsed)
+    except SacError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m training", description="Train and measure SAC.")
+    commands = parser.add_subparsers(required=True, metavar="pretrain|fit|benchmark")
+
+    pretrain = commands.add_parser("pretrain", help="make the tiny base from generated scenes")
+    pretrain.add_argument("--out", type=Path, required=True, help="folder for the base and the training's state")
+    pretrain.add_argument("--resume", action="store_true", help="go on from the newest state in --out")
+    add_flags(pretrain, PretrainOptions)
+    pretrain.set_defaults(run=_pretrain)
+
+    fit = commands.add_parser("fit", help="train SAC on images with instance labels")
+    fit.add_argument("--data", nargs="+", required=True, help="folders with images/ and labels/")
+    fit.add_argument("--out", type=Path, required=True, help="folder for the checkpoint and the training's state")
+    fit.add_argument("--resume", action="store_true", help="go on from the newest state in --out")
+    add_flags(fit, FitOptions)
+    add_flags(fit, SACConfig)
+    fit.set_defaults(run=_fit)
+
+    benchmark = commands.add_parser("benchmark", help="measure methods on data folders")
+    benchmark.set_defaults(run=_benchmark)
+    from training.benchmark import add_arguments  # its figures need pandas and matplotlib
+
+    add_arguments(benchmark)
+    return parser
+
+
+def _pretrain(parsed: argparse.Namespace) -> None:
+    from training.pretrain import pretrain_to
+
+    pretrain_to(parsed.out, read_flags(PretrainOptions, parsed), parsed.resume)
+
+
+def _fit(parsed: argparse.Namespace) -> None:
+    from training.fit import fit_to
+
+    fit_to(parsed.out, parsed.data, read_flags(SACConfig, parsed), read_flags(FitOptions, parsed), parsed.resume)
+
+
+def _benchmark(parsed: argparse.Namespace) -> None:
+    from training.benchmark import run
+
+    run(parsed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

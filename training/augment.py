@@ -1,0 +1,91 @@
+"""Crops of a sample, as varied as a lab's images: scale, place, turn, stain and intensity."""
+
+from __future__ import annotations
+
+import numpy as np
+from PIL import Image
+from scipy import ndimage
+from skimage.color import hed2rgb, rgb2hed
+
+from sac.model.sam import PIXEL_MEAN
+from training.datasets.folder import Sample
+
+Array = np.ndarray
+FREE_SCALE = 0.25
+"""Share of crops taken at the image's own scale instead of near the diameter that tiles are scaled to."""
+SCALES = (0.35, 3.0)
+COLOURED = 12.0
+"""Mean difference between an image's channels from which it counts as coloured."""
+
+
+def median_diameter(labels: Array) -> float:
+    """Diameter, in pixels, of the disc with the median nucleus's area; 0 where there is no nucleus."""
+    areas = np.bincount(labels.ravel())[1:]
+    areas = areas[areas > 0]
+    return float(np.sqrt(np.median(areas) * 4 / np.pi)) if len(areas) else 0.0
+
+
+def is_coloured(image: Array) -> bool:
+    return float(np.ptp(image[::4, ::4].astype(np.int16), axis=2).mean()) > COLOURED
+
+
+def crop(rng: np.random.Generator, sample: Sample, diameter: float, side: int) -> tuple[Array, Array]:
+    """A random crop: image (side, side, 3) uint8, labels (side, side) int32 numbered from 1.
+
+    `diameter`: nuclear diameter, in crop pixels, that three of four crops are scaled to, give or take a third.
+    """
+    image, labels = _place(rng, sample, _scale(rng, sample, diameter), side)
+    turns, flip = int(rng.integers(4)), rng.random() < 0.5
+    image, labels = np.rot90(image, turns), np.rot90(labels, turns)
+    if flip:
+        image, labels = image[:, ::-1], labels[:, ::-1]
+    numbers, labels = np.unique(labels, return_inverse=True)
+    labels = labels.reshape(side, side).astype(np.int32) + int(numbers[0] > 0)
+    return recolour(rng, np.ascontiguousarray(image)), labels
+
+
+def _scale(rng, sample: Sample, diameter: float) -> float:
+    own = median_diameter(sample.labels)
+    if not own or rng.random() < FREE_SCALE:
+        return float(np.exp(rng.normal(0, 0.2)))
+    return float(np.clip(diameter / own * np.exp(rng.normal(0, 0.33)), *SCALES))
+
+
+def _place(rng, sample: Sample, scale: float, side: int) -> tuple[Array, Array]:
+    """Cuts `side / scale` pixels and resamples them to `side`; what lies beside the image is SAM's mean colour."""
+    height, width = sample.labels.shape
+    cut = side / scale
+    x, y = (rng.uniform(0, max(0, size - cut)) for size in (width, height))
+    box = (x, y, min(width, x + cut), min(height, y + cut))
+    size = tuple(min(side, max(1, round((box[k + 2] - box[k]) * scale))) for k in (0, 1))
+    near = Image.fromarray(sample.image).resize(size, Image.Resampling.BILINEAR, box)
+    numbers = Image.fromarray(sample.labels).resize(size, Image.Resampling.NEAREST, box)
+    image = np.empty((side, side, 3), np.uint8)
+    image[:] = np.round(PIXEL_MEAN)
+    labels = np.zeros((side, side), np.int32)
+    image[: size[1], : size[0]] = near
+    labels[: size[1], : size[0]] = numbers
+    return image, labels
+
+
+def recolour(rng: np.random.Generator, image: Array) -> Array:
+    """Changes stain (coloured images), brightness, contrast and gamma, sharpness and noise. uint8 -> uint8."""
+    if is_coloured(image) and rng.random() < 0.7:
+        image = _restain(rng, image)
+    values = image.astype(np.float32) / 255
+    values = values ** np.exp(rng.normal(0, 0.25))
+    values = (values - values.mean()) * np.exp(rng.normal(0, 0.2)) + values.mean() + rng.normal(0, 0.04)
+    if rng.random() < 0.3:
+        values *= np.exp(rng.normal(0, 0.08, 3))
+    if rng.random() < 0.2:
+        values = ndimage.gaussian_filter(values, (*[rng.uniform(0.3, 1.2)] * 2, 0))
+    if rng.random() < 0.3:
+        values += rng.normal(0, rng.uniform(0.005, 0.04), values.shape[:2])[..., None]
+    return (values.clip(0, 1) * 255).astype(np.uint8)
+
+
+def _restain(rng, image: Array) -> Array:
+    """Scales and shifts haematoxylin, eosin and DAB (Ruifrok and Johnston 2001), as another lab's stain would be."""
+    stains = rgb2hed(image).astype(np.float32)
+    stains = stains * rng.uniform(0.75, 1.25, 3) + rng.normal(0, 0.015, 3)
+    return (hed2rgb(stains).clip(0, 1) * 255).astype(np.uint8)

@@ -1,0 +1,117 @@
+"""`python -m training benchmark`: methods against data folders, as tables and plots."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
+from sac import hub
+from sac.config import SegmentOptions
+from sac.errors import OptionError
+from sac.images import Image
+from sac.inference.predictor import embed
+from sac.inference.scale import estimate_scale
+from sac.inference.segment import segment
+from sac.metrics import score
+from sac.model.sac import SAC
+from training.baselines import generator_alone, otsu_watershed
+from training.datasets.folder import find_pairs, load
+
+Method = Callable[[SAC, np.ndarray], np.ndarray]
+"""From a model and pixels (H, W, 3) uint8 to a label map (H, W)."""
+
+FIGURES = ("dice", "iou", "aji", "pq", "f1", "ap50", "msa", "seconds")
+
+
+def _sac(options: SegmentOptions) -> Method:
+    return lambda sac, pixels: segment(Image("", pixels), sac, options).labels
+
+
+def _generator(sac: SAC, pixels: np.ndarray) -> np.ndarray:
+    embedding = embed(sac, pixels, estimate_scale(sac, pixels), SegmentOptions())
+    return generator_alone(embedding, sac.config.diameter)
+
+
+INSTANCES, SEMANTIC = SegmentOptions(), SegmentOptions(mode="semantic")
+METHODS: dict[str, Method] = {
+    "otsu": lambda sac, pixels: otsu_watershed(pixels),
+    "generator": _generator,
+    "vanilla": _sac(replace(INSTANCES, adapted=False, certainty=0.0)),
+    "vanilla-semantic": _sac(replace(SEMANTIC, adapted=False)),
+    "sac-semantic": _sac(SEMANTIC),
+    "sac": _sac(INSTANCES),
+}
+"""The vanilla ones are the same base without adapter, with its own decoder, on the prompts that SAC gets."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--data", nargs="+", required=True, type=Path, help="folders with images/ and labels/")
+    parser.add_argument("--methods", nargs="+", default=list(METHODS), help=f"of {', '.join(METHODS)}")
+    parser.add_argument("--models", nargs="+", default=[hub.DEFAULT], help="checkpoints; one for all data, or one each")
+    parser.add_argument("--names", type=Path, help="file with the stems to use, one a line (default: all)")
+    parser.add_argument("--out", type=Path, required=True, help="folder for tables and plots")
+
+
+def run(parsed: argparse.Namespace) -> None:
+    """Writes images.csv (a row per image and method), table.csv, table.md and plots to --out."""
+    unknown = [m for m in parsed.methods if m not in METHODS]
+    if unknown:
+        raise OptionError(f"unknown method {unknown[0]!r}; known are {', '.join(METHODS)}")
+    models = parsed.models * len(parsed.data) if len(parsed.models) == 1 else parsed.models
+    if len(models) != len(parsed.data):
+        raise OptionError(f"{len(models)} models for {len(parsed.data)} data folders; give one, or one each")
+    parsed.out.mkdir(parents=True, exist_ok=True)
+    names = set(parsed.names.read_text().split()) if parsed.names else None
+    rows = [row for folder, model in zip(parsed.data, models) for row in _measure(folder, model, parsed.methods, names)]
+    images = pd.DataFrame(rows)
+    table = images.groupby(["data", "model", "method"], sort=False)[list(FIGURES)].mean().round(4).reset_index()
+    images.to_csv(parsed.out / "images.csv", index=False)
+    table.to_csv(parsed.out / "table.csv", index=False)
+    (parsed.out / "table.md").write_text(_markdown(table))
+    _plot(table, parsed.out / "table.png")
+    sys.stdout.write(_markdown(table))
+
+
+def _measure(folder: Path, model: str, methods: list[str], names: set[str] | None) -> list[dict]:
+    sac = hub.load(model)
+    pairs = [p for p in find_pairs(folder) if names is None or p.name in names]
+    name = f"{folder.resolve().parent.name}/{folder.name}"
+    rows = []
+    for pair in tqdm(pairs, desc=name, mininterval=2):
+        sample = load(pair)
+        for method in methods:
+            begun = time.perf_counter()
+            found = METHODS[method](sac, sample.image)
+            seconds = time.perf_counter() - begun
+            figures = score(sample.labels, found).to_json()
+            rows.append({"data": name, "model": model, "method": method, "image": pair.name, **figures, "seconds": seconds})
+    return rows
+
+
+def _markdown(table: pd.DataFrame) -> str:
+    """The table with the command that made it."""
+    head = "| " + " | ".join(table.columns) + " |\n|" + "---|" * len(table.columns) + "\n"
+    lines = ("| " + " | ".join(f"{v:.3f}" if isinstance(v, float) else str(v) for v in row) + " |\n" for row in table.values)
+    return f"`{shlex.join(['python', '-m', 'training', *sys.argv[1:]])}`\n\n{head}{''.join(lines)}"
+
+
+def _plot(table: pd.DataFrame, path: Path) -> None:
+    """Dice, AJI, PQ and mSA per method, a panel per data folder."""
+    from matplotlib.figure import Figure
+
+    folders = table["data"].unique()
+    figure = Figure(figsize=(5 * len(folders), 3.6), layout="constrained")
+    for axis, folder in zip(np.atleast_1d(figure.subplots(1, len(folders), sharey=True)), folders):
+        mine = table[table["data"] == folder].set_index("method")[["dice", "aji", "pq", "msa"]]
+        mine.plot.bar(ax=axis, rot=30, ylim=(0, 1), title=folder, legend=folder == folders[0])
+        axis.set_xlabel("")
+    figure.savefig(path, dpi=120)

@@ -1,0 +1,1 @@
+"""Where training examples come from: one module per source."""

@@ -1,0 +1,56 @@
+"""A data folder: `images/` and `labels/` with equal stems."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from sac.errors import DataError
+
+SUFFIXES = (".png", ".webp", ".tif", ".tiff", ".jpg", ".jpeg", ".bmp")
+
+
+@dataclass(frozen=True)
+class Pair:
+    """An image file and its label file."""
+
+    image: Path
+    labels: Path
+
+    @property
+    def name(self) -> str:
+        return self.image.stem
+
+
+@dataclass(frozen=True)
+class Sample:
+    """image (H, W, 3) uint8 RGB; labels (H, W) int32, 0 = background."""
+
+    name: str
+    image: np.ndarray
+    labels: np.ndarray
+
+    def __post_init__(self):
+        if self.image.shape[:2] != self.labels.shape:
+            raise DataError(f"{self.name}: image {self.image.shape[:2]} and labels {self.labels.shape} differ in size")
+
+
+def find_pairs(folder: Path) -> list[Pair]:
+    """All pairs of a data folder, by name. Raises DataError where there is none, or an image has no labels."""
+    images = [p for p in sorted((folder / "images").glob("*")) if p.suffix.lower() in SUFFIXES]
+    if not images:
+        raise DataError(f"{folder} holds no images/ with {', '.join(SUFFIXES)} files")
+    labels = {p.stem: p for p in (folder / "labels").glob("*") if p.suffix.lower() in SUFFIXES}
+    missing = [p.name for p in images if p.stem not in labels]
+    if missing:
+        raise DataError(f"{folder}: no file in labels/ for {', '.join(missing[:5])} ({len(missing)} in all)")
+    return [Pair(p, labels[p.stem]) for p in images]
+
+
+def load(pair: Pair) -> Sample:
+    """Reads a pair. A label file is one instance map: integers, one number per nucleus."""
+    with Image.open(pair.image) as image, Image.open(pair.labels) as labels:
+        return Sample(pair.name, np.array(image.convert("RGB")), np.array(labels).astype(np.int32))

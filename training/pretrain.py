@@ -1,0 +1,128 @@
+"""`python -m training pretrain`: the `tiny` base, a promptable SAM, from generated scenes alone."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch.nn.functional as F
+from scipy import ndimage
+from segment_anything.modeling import Sam
+from torch import Tensor, nn
+from torch.utils.data import Dataset
+
+from sac.hub import save_base
+from sac.model.auto_prompt import MAP_CHANNELS, mask_prompt
+from sac.model.decoder import WindowDecoder
+from sac.model.sam import build_sam
+from training.cards import base_card
+from training.datasets.scenes import scene, smooth_noise
+from training.loop import Schedule, make_accelerator, run
+from training.losses import generator_loss
+from training.prompting import HINT_SHARE, decoding_losses, example, mean_iou, token_prompts, window_targets
+
+DENSE_CELLS = 4
+"""Dense targets per token along a side."""
+
+
+@dataclass(frozen=True)
+class PretrainOptions:
+    """What `pretrain` can be told."""
+
+    steps: int = 1200
+    batch: int = 6
+    prompts: int = 10
+    learning_rate: float = 1e-3
+    dense_steps: int = 200
+    """Steps on dense targets alone, before prompts help."""
+    seed: int = 0
+    save_every: int = 100
+
+
+def pretrain_to(out: Path, options: PretrainOptions, resume: bool) -> None:
+    """Trains and writes the base with its card to `out`."""
+    sam = pretrain(options, out, resume)
+    save_base(sam, out, base_card(shlex.join(["python", "-m", "training", *sys.argv[1:]]), options.seed))
+
+
+def pretrain(options: PretrainOptions, out: Path, resume: bool = False) -> Sam:
+    """Trains a tiny SAM whose every part but the random positional encoding is learnt. Returns it."""
+    accelerator = make_accelerator(options.seed)
+    lesson = ScenesLesson(build_sam("tiny"), options.dense_steps)
+    schedule = Schedule(
+        options.steps, options.batch, options.learning_rate, seed=options.seed, save_every=options.save_every
+    )
+    scenes = Scenes(options.seed, options.prompts, options.steps * options.batch)
+    return run(accelerator, lesson, scenes, schedule, out, resume).sam
+
+
+class Scenes(Dataset):
+    """Example k is a function of (seed, k)."""
+
+    def __init__(self, seed: int, prompts: int, size: int):
+        self.seed, self.prompts, self.size = seed, prompts, size
+
+    def __len__(self) -> int:
+        return self.size
+
+    def __getitem__(self, k: int) -> dict[str, np.ndarray]:
+        rng = np.random.default_rng([self.seed, k])
+        image, labels = scene(rng)
+        item = example(rng, image, labels, self.prompts)
+        item["hint"] = _rough_map(rng, labels, item["distance"])
+        return item
+
+
+def _rough_map(rng: np.random.Generator, labels: np.ndarray, distance: np.ndarray) -> np.ndarray:
+    """A nuclei map (2, H, W) as a generator might give it: blurred and shaky."""
+    blur = rng.uniform(0.5, 3)
+    noise = np.stack([smooth_noise(rng, len(labels), grain=16) for _ in range(2)]) * rng.uniform(0, 1.5)
+    inside = ndimage.gaussian_filter((labels > 0).astype(np.float32), blur)
+    depth = ndimage.gaussian_filter(distance, blur).clip(0.01, 0.99)
+    return (np.stack([8 * (inside - 0.5), np.log(depth / (1 - depth))]) + noise).astype(np.float32)
+
+
+class ScenesLesson(nn.Module):
+    """A SAM with the losses that teach it: masks for prompts, and dense targets on the neck's output."""
+
+    def __init__(self, sam: Sam, dense_steps: int):
+        super().__init__()
+        self.sam = sam
+        self.dense_steps = dense_steps
+        self.stride = sam.image_encoder.img_size // sam.prompt_encoder.image_embedding_size[0]
+        self.decode = WindowDecoder(window=16)
+        _initialise(sam)
+        self.dense = nn.Conv2d(sam.prompt_encoder.embed_dim, MAP_CHANNELS * DENSE_CELLS**2, 1)
+
+    def forward(self, batch: dict[str, Tensor], step: int) -> dict[str, Tensor]:
+        features = self.sam.image_encoder(self.sam.preprocess(batch["image"].float()))
+        dense = self._dense_loss(features, batch)
+        if step < self.dense_steps:
+            return {"dense": dense}
+        prompts = token_prompts(batch, features.shape[-1], self.decode.window, self.stride, step)
+        hints = None
+        if np.random.default_rng([step, 1]).random() < HINT_SHARE:
+            hints = mask_prompt(batch["hint"], self.sam.prompt_encoder.mask_input_size)
+        logits, ious = self.decode(self.sam.mask_decoder, self.sam.prompt_encoder, features, prompts, hints)
+        targets = window_targets(batch["labels"], batch["ids"].flatten(), prompts, self.decode.window, self.stride)
+        self.iou = mean_iou(logits, targets).item()
+        return {**decoding_losses(logits, ious, targets), "dense": 0.5 * dense}
+
+    def _dense_loss(self, features: Tensor, batch: dict[str, Tensor]) -> Tensor:
+        """The generator's loss, on a map read off the features by one linear layer: finer than the tokens."""
+        guess = F.pixel_shuffle(self.dense(features).float(), DENSE_CELLS)
+        cell = self.stride // DENSE_CELLS
+        labels = batch["labels"][:, cell // 2 :: cell, cell // 2 :: cell]
+        distance = batch["distance"][:, cell // 2 :: cell, cell // 2 :: cell]
+        return generator_loss(guess, (labels > 0).float(), distance)
+
+
+def _initialise(sam: Sam) -> None:
+    """Linear layers as vision transformers are usually begun (Dosovitskiy et al. 2020): small, without bias."""
+    for module in sam.image_encoder.modules():
+        if isinstance(module, nn.Linear):
+            nn.init.trunc_normal_(module.weight, std=0.02)
+            nn.init.zeros_(module.bias)
