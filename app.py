@@ -16,7 +16,10 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=None, help="port (the first free one from 7860)")
     parser.add_argument("--share", action="store_true", help="make a public link through Gradio's relay")
     parser.add_argument("--auth-file", default=None, help="file with one name:password a line; asks visitors to log in")
+    parser.add_argument("--data-dir", default=None, help="folder for visitors' uploads and results (temporary)")
     parsed = parser.parse_args()
+    if parsed.data_dir:
+        os.environ["GRADIO_TEMP_DIR"] = os.path.join(os.path.abspath(parsed.data_dir), "visitors")
     build_page().launch(
         server_name=parsed.host,
         server_port=parsed.port,

@@ -66,7 +66,17 @@ class SACConfig:
         if set(stored) != known:
             odd = ", ".join(sorted(set(stored) ^ known))
             raise CheckpointError(f"sac_config.json does not fit this version: {odd} missing or unknown")
+        for name, example in asdict(cls()).items():
+            if not _fits(stored[name], example):
+                raise CheckpointError(f"sac_config.json: {name} is {stored[name]!r}, not such as {example!r}")
         return cls(**stored)
+
+
+def _fits(value: Any, example: Any) -> bool:
+    """Whether a stored value is of an example's kind; JSON has lists for tuples and may lose a decimal point."""
+    if isinstance(example, tuple):
+        return isinstance(value, list | tuple) and all(_fits(v, example[0]) for v in value)
+    return type(value) is type(example) or (isinstance(example, float) and type(value) is int)
 
 
 @dataclass(frozen=True)
@@ -87,6 +97,8 @@ class SegmentOptions:
     """Magnification before the model; 0 estimates it from the nuclei's size."""
     certainty: float = 0.4
     """Predicted IoU below which a mask is dropped."""
+    map_weight: float = 0.5
+    """Weight of the generator's logits, at full resolution, beside the decoder's own (instances)."""
     adapted: bool = True
     """False: vanilla SAM on the same prompts."""
 
@@ -97,6 +109,10 @@ class SegmentOptions:
             raise OptionError(f"unknown strategy {self.strategy!r}; it is one of {', '.join(STRATEGIES)}")
         if not 0 <= self.negatives <= 64 or not 1 <= self.pairs <= 64:
             raise OptionError(f"negatives {self.negatives} and pairs {self.pairs} must lie in 0 to 64 and 1 to 64")
+        if self.overlap < 0:
+            raise OptionError(f"overlap {self.overlap} is negative")
+        if not 0 <= self.certainty <= 1:
+            raise OptionError(f"certainty {self.certainty} is outside 0 to 1")
         if self.scale and not 0.05 <= self.scale <= 20:
             raise OptionError(f"scale {self.scale} is outside 0.05 to 20 (0 estimates it)")
 

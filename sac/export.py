@@ -88,7 +88,7 @@ def nuclei_csv(result: Result) -> bytes:
     writer = csv.DictWriter(stream, [*COLUMNS, *(MICRON_COLUMNS if result.image.microns else ())])
     writer.writeheader()
     writer.writerows({k: _cell(v) for k, v in row.items()} for row in rows)
-    return stream.getvalue().encode()
+    return stream.getvalue().encode(errors="backslashreplace")
 
 
 COLUMNS = (
@@ -181,20 +181,20 @@ def write_all(result: Result, folder: Path) -> list[Path]:
     return written
 
 
-def write_zip(result: Result, path: Path) -> Path:
+def zipped(result: Result) -> bytes:
     """All five outputs in one zip."""
-    stem = safe_stem(result.image.name)
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+    stem, stream = safe_stem(result.image.name), io.BytesIO()
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
         for ending, make in FILES.items():
             archive.writestr(f"{stem}.{ending}", make(result))
-    return path
+    return stream.getvalue()
 
 
 def safe_stem(name: str) -> str:
     """A file name without its ending, in characters that every system takes."""
     stem = name.rsplit(".", 1)[0] if "." in name[1:] else name
     safe = "".join(c if c.isalnum() or c in "-_. " else "_" for c in stem).strip(". ")
-    return safe[:120] or "image"
+    return safe.encode()[:120].decode(errors="ignore").strip(". ") or "image"
 
 
 def _point(place: np.ndarray, kind: int) -> dict[str, Any]:
@@ -206,7 +206,8 @@ def _cell(value: Any) -> Any:
 
 
 def _software(result: Result) -> str:
-    return f"segment-any-cell {__version__}; {result.model}; {json.dumps(asdict(result.options))}"
+    said = f"segment-any-cell {__version__}; {result.model}; {json.dumps(asdict(result.options))}"
+    return said.encode("ascii", "backslashreplace").decode()  # all that the tag may hold
 
 
 def _json(value: Any) -> bytes:

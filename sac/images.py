@@ -15,8 +15,8 @@ from sac.config import LIMITS
 from sac.errors import ImageError
 
 PILLOW_FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "MPO")
-TIFF_SUFFIXES = (".tif", ".tiff", ".stk", ".lsm")
 ACCEPTED = "PNG, JPEG, WebP, BMP or TIFF"
+PIL.Image.MAX_IMAGE_PIXELS = None  # `_check_size` judges every header, in words
 PERCENTILES = (0.1, 99.9)
 """Intensities of more than 8 bit that become black and white."""
 
@@ -88,6 +88,8 @@ def _read_pillow(path: Path, name: str) -> tuple[np.ndarray, float | None, list[
         turned = PIL.ImageOps.exif_transpose(picture)
         if picture.getexif().get(0x0112, 1) != 1:
             notes.append("turned upright as its EXIF orientation says")
+        if turned.mode in ("L", "RGB") and turned.has_transparency_data:
+            turned = turned.convert("LA" if turned.mode == "L" else "RGBA")
         if turned.mode in ("P", "PA", "CMYK", "YCbCr", "LAB", "HSV", "1"):
             wanted = "RGBA" if turned.has_transparency_data else "RGB"
             notes.append(f"converted from {turned.mode} to RGB")
@@ -105,16 +107,29 @@ def _read_tiff(path: Path, name: str) -> tuple[np.ndarray, float | None, list[st
         if page.is_tiled and max(page.tilelength, page.tilewidth) > LIMITS.tiff_tile:
             raise ImageError(f"{name} has tiles of {page.tilewidth} x {page.tilelength}; up to {LIMITS.tiff_tile} fit")
         notes = [f"the first of {len(tiff.pages)} pages was used"] if len(tiff.pages) > 1 else []
-        values = np.squeeze(page.asarray())
+        values = page.asarray()
         if page.planarconfig == 2 and values.ndim == 3:
             values = np.moveaxis(values, 0, -1)
+        indexed = page.photometric == tifffile.PHOTOMETRIC.PALETTE and page.colormap is not None
+        if page.bitspersample < 8 and not indexed:
+            values = values.astype(np.uint8) * np.uint8(255 // (2**page.bitspersample - 1))
         if page.photometric == tifffile.PHOTOMETRIC.MINISWHITE:
-            values = values.max() - values
+            values = (np.iinfo(values.dtype).max if values.dtype.kind in "iu" else values.max()) - values
             notes.append("inverted, as the file says that white is zero")
-        if page.photometric == tifffile.PHOTOMETRIC.PALETTE and page.colormap is not None:
-            values = (page.colormap[:, values].transpose(1, 2, 0) >> 8).astype(np.uint8)
+        if page.photometric == tifffile.PHOTOMETRIC.SEPARATED:
+            values = _from_cmyk(values, name)
+            notes.append("converted from CMYK to RGB")
+        if indexed:
+            values = (page.colormap[:, values.astype(np.intp)].transpose(1, 2, 0) >> 8).astype(np.uint8)
             notes.append("converted from palette to RGB")
         return values, _tiff_microns(page), notes
+
+
+def _from_cmyk(values: np.ndarray, name: str) -> np.ndarray:
+    """Inks (H, W, 4) uint8 as RGB."""
+    if values.dtype != np.uint8 or values.ndim != 3 or values.shape[2] != 4:
+        raise ImageError(f"{name} holds inks of {values.dtype}; send RGB, or CMYK of 8 bit")
+    return np.array(PIL.Image.fromarray(values, "CMYK").convert("RGB"))
 
 
 def _tiff_microns(page: tifffile.TiffPage) -> float | None:
@@ -134,6 +149,8 @@ def _to_rgb(values: np.ndarray, name: str) -> tuple[np.ndarray, list[str]]:
     if values.ndim not in (2, 3) or (values.ndim == 3 and values.shape[2] > 4):
         bands = values.shape[2] if values.ndim == 3 else values.shape
         raise ImageError(f"{name} has {bands} bands; send grayscale (1), RGB (3) or RGBA (4)")
+    if values.dtype.kind not in "iuf":
+        raise ImageError(f"{name} holds {values.dtype} values; send whole or real numbers")
     notes = []
     if values.ndim == 2:
         values = values[..., None]

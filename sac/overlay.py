@@ -34,14 +34,14 @@ def outlined(pixels: np.ndarray, labels: np.ndarray, fill: float = 0.22) -> np.n
 
 
 def with_points(pixels: np.ndarray, prompts: Prompts) -> np.ndarray:
-    """Positive prompts as filled circles, negative ones as squares: told apart by shape as well as by colour."""
+    """Positive prompts as dots, negative ones as hollow squares: told apart by shape as well as by colour."""
     picture = PillowImage.fromarray(pixels)
     draw = ImageDraw.Draw(picture)
-    radius = max(2, round(min(pixels.shape[:2]) / 320))
+    radius = max(1, round(min(pixels.shape[:2]) / 400))
     for x, y, kind in prompts.shown:
-        box = (x - radius, y - radius, x + radius, y + radius)
         if kind == POSITIVE:
-            draw.ellipse(box, fill=POSITIVE_COLOUR, outline="white")
+            draw.ellipse((x - radius, y - radius, x + radius, y + radius), fill=POSITIVE_COLOUR, outline="white")
         else:
-            draw.rectangle(box, fill=NEGATIVE_COLOUR, outline="white")
+            reach = 2 * radius
+            draw.rectangle((x - reach, y - reach, x + reach, y + reach), outline=NEGATIVE_COLOUR)
     return np.array(picture)

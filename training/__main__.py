@@ -1,4 +1,4 @@
-"""`python -m training pretrain | fit | benchmark`."""
+"""`python -m training pretrain | fit | benchmark | speed`."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from pathlib import Path
 from sac.config import SACConfig
 from sac.errors import SacError
 from sac.flags import add_flags, read_flags
-from training.fit import FitOptions
-from training.pretrain import PretrainOptions
+from training import benchmark, speed
+from training.fit import FitOptions, fit_to
+from training.pretrain import PretrainOptions, pretrain_to
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -25,7 +26,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m training", description="Train and measure SAC.")
-    commands = parser.add_subparsers(required=True, metavar="pretrain|fit|benchmark")
+    commands = parser.add_subparsers(required=True, metavar="pretrain|fit|benchmark|speed")
 
     pretrain = commands.add_parser("pretrain", help="make the tiny base from generated scenes")
     pretrain.add_argument("--out", type=Path, required=True, help="folder for the base and the training's state")
@@ -41,30 +42,22 @@ def _parser() -> argparse.ArgumentParser:
     add_flags(fit, SACConfig)
     fit.set_defaults(run=_fit)
 
-    benchmark = commands.add_parser("benchmark", help="measure methods on data folders")
-    benchmark.set_defaults(run=_benchmark)
-    from training.benchmark import add_arguments  # its figures need pandas and matplotlib
+    figures = commands.add_parser("benchmark", help="measure methods on data folders")
+    benchmark.add_arguments(figures)
+    figures.set_defaults(run=benchmark.run)
 
-    add_arguments(benchmark)
+    times = commands.add_parser("speed", help="measure seconds and memory of one field of view")
+    speed.add_arguments(times)
+    times.set_defaults(run=speed.run)
     return parser
 
 
 def _pretrain(parsed: argparse.Namespace) -> None:
-    from training.pretrain import pretrain_to
-
     pretrain_to(parsed.out, read_flags(PretrainOptions, parsed), parsed.resume)
 
 
 def _fit(parsed: argparse.Namespace) -> None:
-    from training.fit import fit_to
-
     fit_to(parsed.out, parsed.data, read_flags(SACConfig, parsed), read_flags(FitOptions, parsed), parsed.resume)
-
-
-def _benchmark(parsed: argparse.Namespace) -> None:
-    from training.benchmark import run
-
-    run(parsed)
 
 
 if __name__ == "__main__":

@@ -14,6 +14,8 @@ Array = np.ndarray
 FREE_SCALE = 0.25
 """Share of crops taken at the image's own scale instead of near the diameter that tiles are scaled to."""
 SCALES = (0.35, 3.0)
+BROWN = 0.15
+"""Share of restained crops whose counterstain is brown."""
 COLOURED = 12.0
 """Mean difference between an image's channels from which it counts as coloured."""
 
@@ -85,7 +87,12 @@ def recolour(rng: np.random.Generator, image: Array) -> Array:
 
 
 def _restain(rng, image: Array) -> Array:
-    """Scales and shifts haematoxylin, eosin and DAB (Ruifrok and Johnston 2001), as another lab's stain would be."""
+    """Scales and shifts haematoxylin, eosin and DAB (Ruifrok and Johnston 2001), as another lab's stain would be.
+
+    Now and then eosin and DAB change places: a brown counterstain, as in immunohistochemistry.
+    """
     stains = rgb2hed(image).astype(np.float32)
+    if rng.random() < BROWN:
+        stains = stains[..., [0, 2, 1]]
     stains = stains * rng.uniform(0.75, 1.25, 3) + rng.normal(0, 0.015, 3)
     return (hed2rgb(stains).clip(0, 1) * 255).astype(np.uint8)

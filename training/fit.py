@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import shlex
 import sys
+from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -57,7 +58,7 @@ class FitOptions:
 
 def fit_to(out: Path, data: list[str], config: SACConfig, options: FitOptions, resume: bool) -> None:
     """Trains on data folders and writes the checkpoint with its card to `out`, held-out names to held_out.txt."""
-    samples = [load_pair(pair) for folder in data for pair in find_pairs(Path(folder))]
+    samples = [load_pair(pair, source=folder) for folder in data for pair in find_pairs(Path(folder))]
     kept, held_out = split(samples, options.hold_out)
     sac = hub.load(options.start) if options.start else hub.new(config)
     sac = fit(sac, kept, options, out, resume)
@@ -116,17 +117,20 @@ class Crops(Dataset):
 
 
 def _chances(samples: list[Sample]) -> np.ndarray:
-    """A chance per sample. Kinds are told by colour and brightness; a kind's share goes with its count's root.
+    """A chance per sample. Data folders share alike; in each, a kind's share goes with the root of its count.
 
-    Large images hold more to see: within a kind the chance goes with the fourth root of the area.
+    Kinds are told by colour and brightness. Large images hold more to see: within a kind the chance goes with the
+    fourth root of the area.
     """
-    kinds = np.array([2 * is_coloured(s.image) + (s.image[::4, ::4].mean() > 128) for s in samples])
-    counts = np.bincount(kinds, minlength=4)
-    areas = np.array([s.labels.size for s in samples]) ** 0.25
-    chances = np.zeros(len(samples))
-    for kind in np.flatnonzero(counts):
-        mine = kinds == kind
-        chances[mine] = np.sqrt(counts[kind]) * areas[mine] / areas[mine].sum()
+    kinds = [(s.source, is_coloured(s.image), bool(s.image[::4, ::4].mean() > 128)) for s in samples]
+    counts = Counter(kinds)
+    areas = Counter()
+    for kind, sample in zip(kinds, samples):
+        areas[kind] += sample.labels.size**0.25
+    chances = np.array([counts[k] ** 0.5 * s.labels.size**0.25 / areas[k] for k, s in zip(kinds, samples)])
+    sources = np.array([s.source for s in samples])
+    for source in set(sources):
+        chances[sources == source] /= chances[sources == source].sum()
     return chances / chances.sum()
 
 

@@ -86,26 +86,32 @@ def _distinct(masks: list[Mask], size: tuple[int, int]) -> list[Mask]:
     kept = []
     for mask in sorted(masks, key=lambda m: -m.certainty):
         inside = mask.logits > 0
-        if taken[mask.window][inside].mean() <= DUPLICATE:
+        if inside.any() and taken[mask.window][inside].mean() <= DUPLICATE:
             taken[mask.window] |= inside
             kept.append(mask)
     return kept
 
 
 def _whole_pieces(labels: np.ndarray, count: int) -> np.ndarray:
-    """Each nucleus as its largest connected piece, holes filled."""
-    whole = np.zeros_like(labels)
+    """Each nucleus as its largest connected piece; then holes are filled, those of the inner nucleus last."""
+    pieces, holes = np.zeros_like(labels), []
     for number, window in enumerate(ndimage.find_objects(labels, count), start=1):
         if window is None:
             continue
-        mine = labels[window] == number
-        pieces, found = ndimage.label(mine)
-        if found > 1:
-            mine = pieces == np.bincount(pieces.ravel())[1:].argmax() + 1
+        mine = _largest_piece(labels[window] == number)
         filled = ndimage.binary_fill_holes(mine)
         if filled.sum() >= SMALLEST / 2:
-            whole[window][filled & ((labels[window] == number) | (labels[window] == 0))] = number
+            pieces[window][mine] = number
+            holes.append((filled.sum(), number, window, filled))
+    whole = pieces.copy()
+    for _, number, window, filled in sorted(holes, key=lambda h: -h[0]):
+        whole[window][filled & (pieces[window] == 0)] = number
     return whole
+
+
+def _largest_piece(mine: np.ndarray) -> np.ndarray:
+    pieces, found = ndimage.label(mine)
+    return mine if found == 1 else pieces == np.bincount(pieces.ravel())[1:].argmax() + 1
 
 
 def from_mask(inside: np.ndarray, prompts: Prompts) -> Instances:

@@ -6,7 +6,7 @@ Both are functions of their arguments. Everything they take and return is in pix
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -181,9 +181,11 @@ def _decode_rows(sac, embedding, prompts, rows, tile, options) -> Iterator[Mask]
     starts, windows = _on_pixels(logits[:, INSTANCE_MASK].float(), origins, step, embedding.scale)
     certainty = ious[:, INSTANCE_MASK].float().clamp(0, 1).cpu().numpy()
     for row, start, window, value in zip(rows, starts, windows, certainty):
-        mask = _trimmed(start, window, embedding, float(value), int(row))
-        if mask is not None:
-            yield mask
+        mask = _on_picture(start, window, embedding.size)
+        if options.adapted and options.map_weight:
+            mask = replace(mask, logits=mask.logits + options.map_weight * _logit(embedding.nuclei_map[0][mask.window]))
+        if (mask.logits > 0).sum() * embedding.scale**2 >= SMALLEST:
+            yield replace(_trimmed(mask), certainty=float(value), prompt=int(row))
 
 
 def _on_pixels(logits: Tensor, origins: np.ndarray, step: float, scale: float) -> tuple[np.ndarray, np.ndarray]:
@@ -206,14 +208,21 @@ def _on_pixels(logits: Tensor, origins: np.ndarray, step: float, scale: float) -
     return starts, windows[:, 0].cpu().numpy()
 
 
-def _trimmed(start: np.ndarray, window: np.ndarray, embedding: Embedding, certainty: float, row: int) -> Mask | None:
-    """The part of a window on the picture with something in it; None where that is nothing, or next to it."""
+def _on_picture(start: np.ndarray, window: np.ndarray, size: tuple[int, int]) -> Mask:
+    """A window whose first pixel is `start` (x, y), without what lies beside a picture of `size`."""
     x, y = (int(v) for v in start)
-    window = window[max(0, -y) : embedding.size[0] - y, max(0, -x) : embedding.size[1] - x]
-    x, y = max(0, x), max(0, y)
-    inside = window > 0
-    if inside.sum() * embedding.scale**2 < SMALLEST:
-        return None
+    part = window[max(0, -y) : size[0] - y, max(0, -x) : size[1] - x]
+    return Mask(max(0, x), max(0, y), part, certainty=0.0, prompt=-1)
+
+
+def _trimmed(mask: Mask) -> Mask:
+    """The same mask in the smallest window that holds it."""
+    inside = mask.logits > 0
     rows, columns = np.flatnonzero(inside.any(axis=1)), np.flatnonzero(inside.any(axis=0))
-    part = window[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    return Mask(x + int(columns[0]), y + int(rows[0]), part.copy(), certainty, row)
+    part = mask.logits[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    return replace(mask, x=mask.x + int(columns[0]), y=mask.y + int(rows[0]), logits=part.copy())
+
+
+def _logit(probability: np.ndarray) -> np.ndarray:
+    share = probability.clip(1e-4, 1 - 1e-4)
+    return np.log(share / (1 - share))

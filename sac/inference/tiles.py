@@ -7,6 +7,8 @@ from math import ceil
 
 import numpy as np
 
+from sac.errors import OptionError
+
 
 @dataclass(frozen=True)
 class Tile:
@@ -29,6 +31,8 @@ class Tile:
 
 def plan_tiles(size: tuple[int, int], side: int, overlap: int) -> list[Tile]:
     """The fewest tiles that cover a picture of `size` (height, width) with at least `overlap` pixels in common."""
+    if not 0 <= overlap < side:
+        raise OptionError(f"overlap {overlap} is outside 0 to {side - 1}: tiles have {side} pixels along a side")
     rows, columns = (_starts(length, side, overlap) for length in size)
     return [Tile(x, y, side) for y in rows for x in columns]
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 from contextlib import nullcontext
+from dataclasses import replace
 
 import torch
 from segment_anything.modeling import Sam
@@ -81,6 +82,7 @@ class SAC(nn.Module):
         hints = None if nuclei_map is None else mask_prompt(nuclei_map, size)
         decoder = self.mask_decoder if adapted else self.sam.mask_decoder
         if whole:
+            prompts = replace(prompts, origins=torch.zeros_like(prompts.origins))
             windows = WindowDecoder(self.tokens)
         else:
             windows = WindowDecoder(min(self.config.window, self.tokens), self.config.window_encoding)

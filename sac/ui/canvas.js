@@ -36,8 +36,9 @@ function paint() {
   if (layers.points) paintPoints()
 }
 
+// Positive prompts are dots, negative ones hollow squares, so that a neighbour's dot still shows inside a square.
 function paintPoints() {
-  const size = Math.max(2.5, Math.min(6, 2 * zoom + 1))
+  const size = Math.max(1.8, Math.min(6, 1.4 * zoom + 0.8)) * (under ? 1.4 : 1)
   const rows = under ? shown.value.prompts.filter(row => row.nucleus === under) : shown.value.prompts
   for (const kind of [0, 1])
     for (const row of rows)
@@ -47,12 +48,17 @@ function paintPoints() {
 
 function paintPoint(x, y, label, size) {
   pen.beginPath()
-  pen.lineWidth = 1
-  pen.strokeStyle = '#fff'
-  pen.fillStyle = label ? '#00c878' : '#eb3c50'
-  if (label) pen.arc(x, y, size, 0, 2 * Math.PI)
-  else pen.rect(x - 1.25 * size, y - 1.25 * size, 2.5 * size, 2.5 * size)
-  pen.fill()
+  if (label) {
+    pen.arc(x, y, size, 0, 2 * Math.PI)
+    pen.fillStyle = '#00c878'
+    pen.fill()
+    pen.lineWidth = 1
+    pen.strokeStyle = '#fff'
+  } else {
+    pen.rect(x - 1.6 * size, y - 1.6 * size, 3.2 * size, 3.2 * size)
+    pen.lineWidth = 1.4
+    pen.strokeStyle = '#eb3c50'
+  }
   pen.stroke()
 }
 

@@ -10,10 +10,13 @@ from sac import __version__
 from sac.config import LIMITS
 from sac.ui.segment_tab import build_segment_tab
 
+FONTS = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif"]
+"""The visitor's own: no request leaves for another host."""
 CSS = """
 .gradio-container { max-width: 1680px !important; }
 #sac-title h1 { margin: 0; font-size: 1.5rem; }
 #sac-title p { margin: 2px 0 0; opacity: .75; }
+#sac-told p { overflow-wrap: anywhere; }
 """
 SWEEP = (3600, 24 * 3600)
 """Seconds between two sweeps of temporary files, and the age from which they go."""
@@ -33,4 +36,5 @@ def build_page() -> gr.Blocks:
 
 def launch_settings() -> dict[str, Any]:
     """How the page is served, wherever it runs."""
-    return {"theme": gr.themes.Default(), "css": CSS, "max_file_size": LIMITS.upload, "run_history": False}
+    theme = gr.themes.Default(primary_hue="teal", neutral_hue="slate", font=FONTS, font_mono=["ui-monospace", "monospace"])
+    return {"theme": theme, "css": CSS, "max_file_size": LIMITS.upload, "run_history": False}

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import itertools
-import json
-import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from gradio.processing_utils import save_bytes_to_cache
+from gradio.utils import get_upload_folder
 
 from sac import hub
-from sac.config import LIMITS, MODES, SegmentOptions
+from sac.config import MODES, SegmentOptions
 from sac.errors import ImageError, OptionError
-from sac.export import Result, safe_stem, write_zip
+from sac.export import Result, safe_stem, zipped
 from sac.images import Image, read_image
 from sac.inference.segment import Progress, segment
 from sac.model.sac import SAC
@@ -25,20 +25,20 @@ from sac.ui.errors import shows_errors
 from sac.ui.examples import EXAMPLES
 
 MODE_NAMES = {"Instances: one mask per nucleus": "instances", "Semantic: one mask of all nuclei": "semantic"}
-MODEL_NAMES = {"nuclei · fluorescence and general": "nuclei", "nuclei-he · H&E and other stains": "nuclei-he"}
+MODEL_NAMES = {"nuclei: fluorescence and general": "nuclei", "nuclei-he: H&E and other stains": "nuclei-he"}
 INFERENCE = {"concurrency_id": "inference", "concurrency_limit": 1}
 """One picture at a time: two at once on two cores would both be slower than one after the other."""
 
 revisions = itertools.count(1)
 
 
-@dataclass(eq=False)
-class Workspace:
-    """What one browser tab holds. Compared by identity, so that Gradio does not hash pixels."""
+@dataclass(frozen=True, eq=False)
+class Opened:
+    """The picture that one browser tab has open. Compared by identity, so that Gradio neither hashes nor copies it."""
 
-    image: Image | None = None
+    image: Image
 
-    def __deepcopy__(self, memo: dict) -> Workspace:
+    def __deepcopy__(self, memo: dict) -> Opened:
         return self
 
 
@@ -64,50 +64,44 @@ class Run:
 
 def build_segment_tab() -> None:
     """Lays out the tab and wires its events; called inside a `gr.Blocks`."""
-    workspace = gr.State(Workspace)
+    opened = gr.State(None)
     with gr.Row(equal_height=False):
         with gr.Column(scale=1, min_width=280):
             upload = gr.File(
-                label="Microscopy image (PNG, JPEG, WebP, BMP, TIFF)", elem_id="sac-upload", height=150, type="filepath"
+                label="Image: PNG, JPEG, WebP, BMP, TIFF", elem_id="sac-upload", height=150, type="filepath"
             )
-            with gr.Row():
-                examples = [gr.Button(label, size="sm", elem_classes="sac-example") for label in EXAMPLES]
+            with gr.Row(elem_id="sac-examples"):
+                examples = [gr.Button(label, size="sm", min_width=110, elem_id=f"sac-example-{number}") for number, label in enumerate(EXAMPLES, start=1)]
             model = gr.Dropdown(list(MODEL_NAMES.items()), value=hub.DEFAULT, label="Checkpoint", elem_id="sac-model")
             mode = gr.Radio(list(MODE_NAMES.items()), value="instances", label="Mode", elem_id="sac-mode")
             start = gr.Button("Segment", variant="primary", size="lg", elem_id="sac-segment")
             told = gr.Markdown(elem_id="sac-told")
-            download = gr.DownloadButton("Download results (zip)", visible=False, elem_id="sac-download")
+            download = gr.DownloadButton("Download results (zip)", visible=False, size="md", elem_id="sac-download")
         with gr.Column(scale=4, min_width=520):
             canvas = SegCanvas()
 
     private = {"api_visibility": "private"}
-    upload.upload(shows_errors(_open), [upload, workspace], [workspace, told], **private)
-    upload.clear(_forget, [workspace], [workspace, told], **private)
+    upload.upload(shows_errors(_open), upload, [opened, told], **private)
+    upload.clear(lambda: (None, ""), None, [opened, told], **private)
     for button, label in zip(examples, EXAMPLES):
-        chosen = button.click(_example(label), [workspace], [workspace, model, told], **private)
-        chosen.then(_runner(canvas), [workspace, model, mode], [canvas, told, download], **INFERENCE, **private)
-    start.click(_runner(canvas), [workspace, model, mode], [canvas, told, download], **INFERENCE, **private)
+        chosen = button.click(_example(label), None, [opened, model, told], **private)
+        chosen.then(_runner(canvas), [opened, model, mode], [canvas, told, download], **INFERENCE, **private)
+    start.click(_runner(canvas), [opened, model, mode], [canvas, told, download], **INFERENCE, **private)
     _endpoint()
 
 
-def _open(path: str, workspace: Workspace) -> tuple[Workspace, str]:
-    workspace.image = None
-    workspace.image = read_image(path)
-    return workspace, _described(workspace.image)
+def _open(path: str) -> tuple[Opened, str]:
+    image = read_image(path)
+    return Opened(image), _described(image)
 
 
-def _forget(workspace: Workspace) -> tuple[Workspace, str]:
-    workspace.image = None
-    return workspace, ""
-
-
-def _example(label: str):
+def _example(label: str) -> Callable[[], tuple[Opened, str, str]]:
     """A handler that opens an example and picks the checkpoint it is best seen with."""
 
-    def choose(workspace: Workspace) -> tuple[Workspace, str, str]:
+    def choose() -> tuple[Opened, str, str]:
         model, make = EXAMPLES[label]
-        workspace.image = make()
-        return workspace, model, _described(workspace.image)
+        image = make()
+        return Opened(image), model, _described(image)
 
     return choose
 
@@ -116,10 +110,10 @@ def _runner(canvas: SegCanvas):
     """A handler that segments the open picture onto `canvas`."""
 
     @shows_errors
-    def press(workspace: Workspace, model: str, mode: str, progress=gr.Progress()) -> tuple[dict, str, Any]:
-        if workspace.image is None:
+    def press(opened: Opened | None, model: str, mode: str, progress=gr.Progress()) -> tuple[dict, str, Any]:
+        if opened is None:
             raise ImageError("There is no image yet: drop one on the upload field, or pick an example.")
-        run = segment_image(workspace.image, model, mode, lambda share, word: progress(share, desc=word))
+        run = segment_image(opened.image, model, mode, lambda share, word: progress(share, desc=word))
         return canvas.show(run.result, next(revisions)), _told(run), gr.DownloadButton(value=_zip(run.result), visible=True)
 
     return press
@@ -160,8 +154,8 @@ def loaded(model: str) -> SAC:
 
 
 def _zip(result: Result) -> str:
-    folder = Path(tempfile.mkdtemp(prefix="sac-"))
-    return str(write_zip(result, folder / f"{safe_stem(result.image.name)}.zip"))
+    """Path of the five outputs in one zip, in Gradio's own cache, which is swept."""
+    return save_bytes_to_cache(zipped(result), f"{safe_stem(result.image.name)}.zip", get_upload_folder())
 
 
 def _described(image: Image) -> str:

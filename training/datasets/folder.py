@@ -32,6 +32,8 @@ class Sample:
     name: str
     image: np.ndarray
     labels: np.ndarray
+    source: str = ""
+    """The data folder it comes from."""
 
     def __post_init__(self):
         if self.image.shape[:2] != self.labels.shape:
@@ -50,7 +52,7 @@ def find_pairs(folder: Path) -> list[Pair]:
     return [Pair(p, labels[p.stem]) for p in images]
 
 
-def load(pair: Pair) -> Sample:
+def load(pair: Pair, source: str = "") -> Sample:
     """Reads a pair. A label file is one instance map: integers, one number per nucleus."""
     with Image.open(pair.image) as image, Image.open(pair.labels) as labels:
-        return Sample(pair.name, np.array(image.convert("RGB")), np.array(labels).astype(np.int32))
+        return Sample(pair.name, np.array(image.convert("RGB")), np.array(labels).astype(np.int32), source)

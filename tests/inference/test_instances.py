@@ -1,0 +1,164 @@
+"""Masks that overlap become one label map."""
+
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from sac.config import SegmentOptions
+from sac.inference.instances import Instances, Mask, from_mask, merge
+from sac.prompts import Prompts
+
+SIZE = (40, 60)
+OPTIONS = SegmentOptions(certainty=0.4)
+
+
+def asked(count):
+    return Prompts(np.zeros((count, 1, 2), np.float32), np.ones((count, 1), np.int8))
+
+
+def box(x, y, width, height, certainty=0.9, prompt=0, logit=1.0):
+    return Mask(x, y, np.full((height, width), logit, np.float32), certainty, prompt)
+
+
+def merged(*masks):
+    return merge(list(masks), asked(len(masks)), SIZE, OPTIONS)
+
+
+def test_masks_apart_are_copied():
+    found = merged(box(2, 3, 10, 8, 0.9, 0), box(30, 20, 6, 5, 0.7, 1))
+    expected = np.zeros(SIZE, np.int32)
+    expected[3:11, 2:12], expected[20:25, 30:36] = 1, 2
+    assert np.array_equal(found.labels, expected) and found.labels.dtype == np.int32
+    assert found.certainty == pytest.approx([0.9, 0.7])
+    assert found.prompt.tolist() == [0, 1] and len(found) == 2
+
+
+def test_the_most_certain_duplicate_stays():
+    found = merged(box(5, 5, 10, 10, 0.7, 0), box(6, 5, 10, 10, 0.95, 1), box(5, 5, 9, 9, 0.8, 2))
+    assert found.prompt.tolist() == [1] and found.certainty == pytest.approx([0.95])
+    assert np.array_equal(np.argwhere(found.labels)[[0, -1]], [[5, 6], [14, 15]])
+
+
+def test_half_covered_is_not_yet_a_duplicate():
+    assert len(merged(box(5, 5, 10, 10, 0.9), box(10, 5, 10, 10, 0.8))) == 2  # 50 of 100 pixels taken
+    assert len(merged(box(5, 5, 10, 10, 0.9), box(9, 5, 10, 10, 0.8))) == 1  # 60 of 100
+
+
+def test_a_shared_pixel_goes_to_the_stronger_logit_not_to_the_surer_mask():
+    found = merged(box(5, 5, 10, 10, 0.9, 0, logit=1.0), box(12, 5, 10, 10, 0.8, 1, logit=3.0))
+    assert found.labels[8, 11:13].tolist() == [1, 2]
+    assert [(found.labels == n).sum() for n in (1, 2)] == [70, 100]
+
+
+def test_of_equal_logits_the_surer_mask_wins():
+    found = merged(box(12, 5, 10, 10, 0.8, 0), box(5, 5, 10, 10, 0.9, 1))
+    assert found.prompt.tolist() == [1, 0] and found.labels[8, 14:16].tolist() == [1, 2]
+
+
+def test_low_certainty_is_dropped():
+    found = merged(box(5, 5, 8, 8, 0.39, 0), box(30, 5, 8, 8, 0.41, 1))
+    assert found.prompt.tolist() == [1] and (found.labels > 0).sum() == 64
+
+
+def test_numbers_stay_dense_when_a_nucleus_loses_all_its_pixels():
+    covered = box(10, 5, 10, 10, 0.8, 1, logit=1.0)
+    found = merged(box(5, 5, 10, 10, 0.9, 0, logit=2.0), covered, box(15, 5, 10, 10, 0.7, 2, logit=3.0))
+    assert found.prompt.tolist() == [0, 2] and found.certainty == pytest.approx([0.9, 0.7])
+    assert np.unique(found.labels).tolist() == [0, 1, 2]
+    assert found.labels[8, 7] == 1 and found.labels[8, 22] == 2
+
+
+def test_holes_are_filled_but_not_where_another_nucleus_lies():
+    ring = box(5, 5, 12, 12, 0.9, 0)
+    ring.logits[4:8, 4:8] = -1
+    assert (merged(ring).labels == 1).sum() == 144
+    found = merged(ring, box(9, 9, 4, 3, 0.8, 1))
+    assert [(found.labels == n).sum() for n in (1, 2)] == [132, 12]
+
+
+@pytest.mark.parametrize("certainties", [(0.9, 0.8), (0.8, 0.9)])
+def test_a_ring_in_a_ring_keeps_its_own_hole(certainties):
+    outer, inner = box(5, 5, 20, 20, certainties[0], 0), box(9, 9, 12, 12, certainties[1], 1)
+    outer.logits[2:18, 2:18] = inner.logits[4:8, 4:8] = -1
+    found = merged(outer, inner)
+    assert [(found.labels == n + 1).sum() for n in found.prompt.argsort()] == [400 - 144, 144]
+
+
+def test_only_the_largest_piece_stays():
+    two = box(5, 5, 20, 6)
+    two.logits[:, 12:14] = -1
+    found = merged(two)
+    assert (found.labels == 1).sum() == 72 and found.labels[:, 17:].sum() == 0
+
+
+def test_a_lost_piece_leaves_no_hole_in_the_nucleus_around_it():
+    ring = box(5, 5, 12, 12, 0.9, 0)
+    ring.logits[5:7, 5:7] = -1
+    two = box(10, 10, 30, 10, 0.8, 1, logit=-1.0)
+    two.logits[:2, :2] = two.logits[:, 15:] = 1  # 4 pixels in the ring's hole, 150 elsewhere
+    found = merged(ring, two)
+    assert [(found.labels == n).sum() for n in (1, 2)] == [144, 150]
+
+
+def test_specks_are_no_nuclei():
+    assert len(merged(box(5, 5, 2, 2))) == 0
+    assert len(merged(box(5, 5, 4, 4))) == 1
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_mask_with_nothing_inside_is_no_nucleus():
+    assert len(merged(box(5, 5, 6, 6, logit=-1.0))) == 0
+
+
+@pytest.mark.parametrize("masks", [[], [box(5, 5, 8, 8, 0.1)]])
+def test_nothing_found(masks):
+    found = merge(masks, asked(1), SIZE, OPTIONS)
+    assert len(found) == 0 and found.labels.shape == SIZE and not found.labels.any()
+    assert found.certainty.shape == found.prompt.shape == (0,)
+
+
+def random_masks(seed):
+    rng = np.random.default_rng(seed)
+    masks = []
+    for prompt in range(25):
+        height, width = rng.integers(6, 16, 2)
+        y, x = rng.integers(0, SIZE[0] - height), rng.integers(0, SIZE[1] - width)
+        logits = ndimage.gaussian_filter(rng.normal(size=(height, width)), 1.2) * 4 + 0.6
+        masks.append(Mask(int(x), int(y), logits.astype(np.float32), float(rng.random()), prompt))
+    return masks
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_whatever_the_masks_nuclei_are_whole_and_numbered_by_certainty(seed):
+    masks = random_masks(seed)
+    found = merge(masks, asked(len(masks)), SIZE, OPTIONS)
+    assert np.unique(found.labels[found.labels > 0]).tolist() == list(range(1, len(found) + 1))
+    assert len(found) and (np.diff(found.certainty) <= 0).all() and (found.certainty >= 0.4).all()
+    assert found.certainty == pytest.approx([masks[row].certainty for row in found.prompt])
+    for number in range(1, len(found) + 1):
+        mine = found.labels == number
+        assert ndimage.label(mine)[1] == 1
+        holes = ndimage.binary_fill_holes(mine) & ~mine
+        assert (found.labels[holes] > 0).all()
+
+
+def test_the_order_of_masks_does_not_matter():
+    masks = random_masks(3)
+    one, other = (merge(m, asked(len(masks)), SIZE, OPTIONS) for m in (masks, masks[::-1]))
+    assert np.array_equal(one.labels, other.labels) and np.array_equal(one.prompt, other.prompt)
+
+
+def test_a_semantic_mask_becomes_its_components():
+    inside = np.zeros(SIZE, bool)
+    inside[2:6, 2:6] = inside[10:12, 20:50] = True
+    found = from_mask(inside, asked(1))
+    assert len(found) == 2 and [(found.labels == n).sum() for n in (1, 2)] == [16, 60]
+    assert found.certainty.tolist() == [1, 1] and found.prompt.tolist() == [0, 0]
+    assert len(from_mask(np.zeros(SIZE, bool), asked(1))) == 0
+
+
+@pytest.mark.parametrize("certainties, prompts", [(1, 1), (3, 3), (2, 1)])
+def test_each_nucleus_needs_a_certainty_and_a_prompt(certainties, prompts):
+    labels = np.array([[0, 1], [2, 2]], np.int32)
+    with pytest.raises(ValueError, match="2 nuclei"):
+        Instances(labels, np.ones(certainties, np.float32), asked(2), np.zeros(prompts, np.int64))

@@ -1,0 +1,251 @@
+"""`embed` and `decode` are functions, and everything they take and give is on the picture's own pixels."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from sac.config import SegmentOptions
+from sac.inference.predictor import _on_pixels, decode, decode_semantic, embed, map_of_parts, stretched
+from sac.prompts import NEGATIVE, POSITIVE, UNUSED, Prompts
+
+DISCS = ((80, 100), (180, 60), (150, 190))
+RADIUS = 14
+VANILLA = SegmentOptions(adapted=False)
+
+
+def _picture(factor: int = 1) -> np.ndarray:
+    """Three light discs at DISCS on a dark ground, 256 pixels wide, made smaller by `factor`."""
+    y, x = np.mgrid[:256:factor, :256:factor]
+    picture = np.full((*y.shape, 3), 40, np.uint8)
+    for cx, cy in DISCS:
+        picture[(x - cx) ** 2 + (y - cy) ** 2 < RADIUS**2] = 200
+    return picture
+
+
+def _prompts(factor: int = 1) -> Prompts:
+    """The middle of each disc, with another's as a negative and one point unused."""
+    middles = np.array(DISCS, np.float32) / factor
+    points = np.stack([middles, np.roll(middles, 1, axis=0), np.zeros((3, 2), np.float32)], axis=1)
+    return Prompts(points, np.array([[POSITIVE, NEGATIVE, UNUSED]] * 3, np.int8))
+
+
+def _drawn(mask, size: tuple[int, int]) -> np.ndarray:
+    whole = np.zeros(size, bool)
+    whole[mask.window] = mask.logits > 0
+    return whole
+
+
+# embed and decode
+
+
+@pytest.fixture(scope="module")
+def embedding(sac):
+    return embed(sac, _picture(), 1.0, VANILLA)
+
+
+def test_embedding_is_a_function(sac, embedding):
+    picture = _picture()
+    again = embed(sac, picture, 1.0, VANILLA)
+    assert torch.equal(embedding.features, again.features)
+    assert torch.equal(embedding.maps, again.maps)
+    assert np.array_equal(embedding.nuclei_map, again.nuclei_map)
+    assert np.array_equal(picture, _picture())
+
+
+@pytest.mark.parametrize("size, scale, tiles", [((256, 256), 1.0, 1), ((100, 300), 1.0, 2), ((90, 40), 2.0, 1), ((1, 1), 1.0, 1)])
+def test_embedding_is_on_the_pictures_own_pixels(sac, size, scale, tiles):
+    picture = np.random.default_rng(0).integers(0, 255, (*size, 3)).astype(np.uint8)
+    found = embed(sac, picture, scale, SegmentOptions())
+    assert found.size == size
+    assert len(found.tiles) == tiles
+    assert found.features.shape == (tiles, 128, 32, 32)
+    assert found.maps.shape == (tiles, 2, 256, 256)
+    assert found.nuclei_map.shape == (2, *size) and found.nuclei_map.dtype == np.float32
+    assert found.nuclei_map.min() >= 0 and found.nuclei_map.max() <= 1
+
+
+def test_adapter_off_gives_another_embedding_and_the_same_map(sac, embedding):
+    adapted = embed(sac, _picture(), 1.0, SegmentOptions())
+    assert not torch.allclose(adapted.features, embedding.features, atol=1e-2)
+    assert np.array_equal(adapted.nuclei_map, embedding.nuclei_map)
+
+
+def test_decoding_is_a_function(sac, embedding):
+    first, second = (decode(sac, embedding, _prompts(), VANILLA) for _ in range(2))
+    assert len(first) == 3
+    for one, other in zip(first, second):
+        assert (one.x, one.y, one.certainty, one.prompt) == (other.x, other.y, other.certainty, other.prompt)
+        assert np.array_equal(one.logits, other.logits)
+
+
+@pytest.mark.parametrize("scale", [1, 2])
+def test_masks_lie_about_their_points(sac, scale):
+    """A picture of half the size, magnified twice, is prompted and answered in its own pixels."""
+    picture = _picture(factor=scale)
+    size = picture.shape[:2]
+    y, x = np.mgrid[: size[0], : size[1]]
+    masks = decode(sac, embed(sac, picture, float(scale), VANILLA), _prompts(scale), VANILLA)
+    assert [m.prompt for m in masks] == [0, 1, 2]
+    for mask, (cx, cy) in zip(masks, np.array(DISCS) / scale):
+        inside = _drawn(mask, size)
+        assert inside[round(cy), round(cx)]
+        assert abs(x[inside].mean() - cx) < RADIUS / scale / 2
+        assert abs(y[inside].mean() - cy) < RADIUS / scale / 2
+        disc = (x - cx) ** 2 + (y - cy) ** 2 < (RADIUS / scale) ** 2
+        assert inside[disc].mean() > 0.9
+        assert 0 <= mask.certainty <= 1
+
+
+def test_a_prompt_is_answered_alone_as_among_others(sac, embedding):
+    """What an edit relies on: only the rows it touched are decoded again."""
+    together = decode(sac, embedding, _prompts(), VANILLA)
+    for row in range(3):
+        (alone,) = decode(sac, embedding, _prompts()[[row]], VANILLA)
+        one, other = _drawn(alone, embedding.size), _drawn(together[row], embedding.size)
+        assert (one & other).sum() > 0.98 * (one | other).sum()
+
+
+def test_a_mask_is_cut_to_what_it_holds(sac, embedding):
+    for mask in decode(sac, embedding, _prompts(), VANILLA):
+        inside = mask.logits > 0
+        assert inside[0].any() and inside[-1].any() and inside[:, 0].any() and inside[:, -1].any()
+
+
+def test_unused_points_have_no_say(sac, embedding):
+    asked = _prompts()
+    moved = asked.points.copy()
+    moved[:, 2] = 99
+    first, second = (decode(sac, embedding, p, VANILLA) for p in (asked, replace(asked, points=moved)))
+    for one, other in zip(first, second, strict=True):
+        assert np.array_equal(one.logits, other.logits)
+
+
+def test_no_prompts_no_masks(sac, embedding):
+    nothing = Prompts(np.zeros((0, 5, 2), np.float32), np.zeros((0, 5), np.int8))
+    assert decode(sac, embedding, nothing, VANILLA) == []
+
+
+def test_masks_stay_on_a_picture_smaller_than_a_tile(sac):
+    picture = _picture()[70:130, 60:101]
+    found = embed(sac, picture, 1.0, VANILLA)
+    asked = Prompts(np.array([[[20, 30]], [[0, 0]], [[40, 59]]], np.float32), np.full((3, 1), POSITIVE, np.int8))
+    masks = decode(sac, found, asked, replace(VANILLA, certainty=0.0))
+    assert masks
+    for mask in masks:
+        height, width = mask.logits.shape
+        assert 0 <= mask.x and mask.x + width <= 41 and 0 <= mask.y and mask.y + height <= 60
+
+
+def test_points_in_every_tile_of_a_large_picture(sac):
+    """The same disc in each quarter of a picture of four tiles: the same mask, at its own place."""
+    quarter = np.full((200, 200, 3), 40, np.uint8)
+    y, x = np.mgrid[:200, :200]
+    quarter[(x - 100) ** 2 + (y - 100) ** 2 < RADIUS**2] = 200
+    picture = np.tile(quarter, (2, 2, 1))
+    points = np.array([[[100, 100]], [[300, 100]], [[100, 300]], [[300, 300]]], np.float32)
+    found = embed(sac, picture, 1.0, VANILLA)
+    assert len(found.tiles) == 4
+    masks = decode(sac, found, Prompts(points, np.full((4, 1), POSITIVE, np.int8)), VANILLA)
+    for mask, (cx, cy) in zip(masks, points[:, 0], strict=True):
+        rows, columns = np.nonzero(_drawn(mask, (400, 400)))
+        assert abs(columns.mean() - cx) < RADIUS / 2 and abs(rows.mean() - cy) < RADIUS / 2
+
+
+@pytest.mark.parametrize("adapted", [True, False])
+@pytest.mark.parametrize("size, scale", [((256, 256), 1.0), ((100, 300), 1.0), ((60, 50), 2.0)])
+def test_semantic_mask_is_on_the_pictures_pixels(sac, size, scale, adapted):
+    """A row of prompts per tile, anywhere in it."""
+    options = SegmentOptions(mode="semantic", adapted=adapted)
+    found = embed(sac, np.random.default_rng(1).integers(0, 255, (*size, 3)).astype(np.uint8), scale, options)
+    place = np.array([[(t.x + 40) / scale, (t.y + 40) / scale] for t in found.tiles], np.float32)
+    asked = Prompts(place[:, None], np.full((len(place), 1), POSITIVE, np.int8))
+    mask = decode_semantic(sac, found, asked, options)
+    assert mask.shape == size and mask.dtype == bool
+
+
+def test_semantic_mask_does_not_depend_on_which_point_comes_first(sac, embedding):
+    """Whole-tile decoding has no window: a row's points are a set."""
+    points = np.array([[[80, 100], [180, 60], [30, 220]]], np.float32)
+    labels = np.array([[POSITIVE, POSITIVE, NEGATIVE]], np.int8)
+    turned = [1, 0, 2]
+    first = decode_semantic(sac, embedding, Prompts(points, labels), VANILLA)
+    second = decode_semantic(sac, embedding, Prompts(points[:, turned], labels[:, turned]), VANILLA)
+    assert (first != second).mean() < 0.01
+
+
+def test_maps_of_parts_are_cut_to_the_picture(sac):
+    picture = np.random.default_rng(2).integers(0, 255, (100, 600, 3)).astype(np.uint8)
+    maps = map_of_parts(sac, picture, most=2)
+    assert [m.shape for m in maps] == [(2, 100, 256)] * 2
+
+
+# Pixels
+
+
+def _half_plane(vertical: bool) -> torch.Tensor:
+    """Logits (1, 64, 64): -1 in cells before 32, +1 from there on, along x or y."""
+    logits = torch.full((64, 64), -1.0)
+    logits[:, 32:] = 1.0
+    return (logits if vertical else logits.T)[None]
+
+
+@pytest.mark.parametrize(
+    "origin, scale, first, start",
+    [
+        ((0, 0), 1.0, 64, 0),  # cell 32 begins at 2 * 32 pixels
+        ((10, 10), 1.0, 74, 10),
+        ((0, 0), 0.5, 128, 0),  # each scaled pixel is two of the picture's
+        ((10, 10), 0.5, 148, 20),
+        ((10, 10), 2.0, 37, 5),  # (10 + 64) / 2
+        ((11, 11), 2.0, 38, 5),  # 37.5 is the middle of pixel 37: logit 0, not inside
+        ((-7, -7), 1.0, 57, -7),
+    ],
+)
+@pytest.mark.parametrize("vertical", [True, False])
+def test_a_half_plane_lands_on_its_pixels(origin, scale, first, start, vertical):
+    starts, windows = _on_pixels(_half_plane(vertical), np.array([origin], float), 2.0, scale)
+    assert starts.tolist() == [[start, start]]
+    assert windows.shape[1] == windows.shape[2] == 64 * 2 / scale + 1
+    inside = windows[0] > 1e-6
+    along = inside.any(axis=0) if vertical else inside.any(axis=1)
+    assert start + int(along.argmax()) == first
+    assert along[along.argmax() :].all()
+    assert np.array_equal(inside, np.broadcast_to(along if vertical else along[:, None], inside.shape))
+
+
+def test_values_between_cells_are_interpolated():
+    """Cells of 2 pixels: pixel 63 is a quarter of a cell before the border, pixel 64 a quarter behind it."""
+    _, windows = _on_pixels(_half_plane(True), np.array([[0.0, 0.0]]), 2.0, 1.0)
+    assert windows[0, 5, 62:66].tolist() == pytest.approx([-1, -0.5, 0.5, 1])
+
+
+def test_dim_picture_is_drawn_to_the_full_range():
+    picture = np.full((10, 10, 3), 50, np.uint8)
+    picture[5:] = 150
+    picture[0, 0] = 90
+    found = stretched(picture)
+    assert found.dtype == np.uint8 and found.shape == picture.shape
+    assert found[1, 1].tolist() == [0, 0, 0] and found[9, 9].tolist() == [255, 255, 255]
+    assert found[0, 0].tolist() == [102, 102, 102]  # (90 - 50) * 255 / 100
+
+
+def test_noise_of_few_levels_is_not_blown_up():
+    """100 to 110 is narrower than 24 levels: stretched as if it reached 124."""
+    picture = np.full((10, 10, 3), 100, np.uint8)
+    picture[5:] = 110
+    assert np.unique(stretched(picture)).tolist() == [0, 106]  # 10 * 255 / 24 = 106.25
+
+
+@pytest.mark.parametrize("level", [0, 100, 255])
+def test_uniform_picture_stays_uniform(level):
+    assert len(np.unique(stretched(np.full((4, 5, 3), level, np.uint8)))) == 1
+
+
+def test_stretching_keeps_the_order_of_intensities():
+    ramp = np.repeat(np.arange(256, dtype=np.uint8), 3).reshape(16, 16, 3)
+    levels = stretched(ramp)[..., 0].ravel().astype(int)
+    assert (np.diff(levels) >= 0).all() and levels[0] == 0 and levels[-1] == 255

@@ -1,0 +1,433 @@
+"""Checkpoints: what is saved comes back, what does not fit is refused in one sentence, and the Hub gets no token."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+from contextlib import closing
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from types import SimpleNamespace
+from urllib.parse import unquote, urlsplit
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from sac import hub
+from sac.config import Limits
+from sac.errors import CheckpointError, SacError
+from sac.model.decoder import TokenPrompts
+
+ROOT = Path(__file__).resolve().parent.parent
+FILES = {hub.CONFIG, hub.ADAPTER_CONFIG, hub.ADAPTER, hub.HEAD, hub.CARD}
+
+
+@pytest.fixture(scope="module")
+def saved(sac, tmp_path_factory) -> Path:
+    """A checkpoint with weights of its own in every part."""
+    folder = tmp_path_factory.mktemp("saved") / "small"
+    hub.save(sac, folder, "# small\n")
+    return folder
+
+
+@pytest.fixture
+def checkpoint(saved, tmp_path) -> Path:
+    """A copy of it, to be damaged."""
+    return Path(shutil.copytree(saved, tmp_path / "small"))
+
+
+def _refusal(name: str | Path) -> str:
+    with pytest.raises(CheckpointError) as refused:
+        hub.load(str(name))
+    message = str(refused.value)
+    assert message and "\n" not in message and "Traceback" not in message
+    return message
+
+
+@torch.no_grad()
+def _outputs(sac) -> list[torch.Tensor]:
+    picture = torch.rand(1, 3, 256, 256, generator=torch.Generator().manual_seed(0)) * 255
+    nuclei_map = sac.generator(picture)
+    features = sac.encode(picture)
+    prompts = TokenPrompts(
+        image=torch.tensor([0]),
+        points=torch.tensor([[[100.0, 90.0]]]),
+        labels=torch.tensor([[1]]),
+        origins=torch.tensor([[4, 3]]),
+    )
+    vanilla = sac.decode(sac.encode(picture, adapted=False), prompts, adapted=False)
+    return [nuclei_map, features, *sac.decode(features, prompts, nuclei_map), *vanilla]
+
+
+# What is saved comes back.
+
+
+def test_checkpoint_holds_its_five_files(saved):
+    assert {p.name for p in saved.iterdir()} == FILES
+    assert (saved / hub.CARD).read_text() == "# small\n"
+    assert {v.dtype for v in {**load_file(saved / hub.HEAD), **load_file(saved / hub.ADAPTER)}.values()} == {torch.float16}
+
+
+def test_saved_and_loaded_again_is_the_same(sac, saved, tmp_path):
+    """Weights are stored in half precision: near after the first round, equal after the second."""
+    once = hub.load(str(saved))
+    hub.save(once, tmp_path / "again", "")
+    twice = hub.load(str(tmp_path / "again"))
+    assert once.config == twice.config == sac.config
+    for first, second, original in zip(_outputs(once), _outputs(twice), _outputs(sac)):
+        assert torch.equal(first, second)
+        assert torch.allclose(first, original, atol=0.05 * original.abs().max())
+
+
+def test_loaded_weights_are_the_stored_ones(saved):
+    loaded = hub.load(str(saved))
+    stored = load_file(saved / hub.HEAD)
+    assert all(torch.equal(value, stored[name].float()) for name, value in loaded.trained().items())
+    lora_b = [w for n, w in loaded.named_parameters() if "lora_B" in n]
+    assert len(lora_b) == 12 and all(w.any() for w in lora_b)
+
+
+def test_a_loaded_model_is_for_use_not_for_learning(saved):
+    loaded = hub.load(str(saved))
+    assert not loaded.training
+    assert not any(w.requires_grad for w in loaded.parameters())
+
+
+def test_new_names_the_base_it_was_made_on(new_sac):
+    file = hub.base_path("tiny")
+    assert new_sac().config.base_sha256 == hashlib.sha256(file.read_bytes()).hexdigest()
+
+
+def test_base_saved_and_loaded_again_is_the_same(new_sac, tmp_path, monkeypatch):
+    from sac.model.sam import build_sam
+
+    sam = build_sam("tiny").half().float()
+    hub.save_base(sam, tmp_path, "# base\n")
+    monkeypatch.setenv("SAC_BASE_TINY", str(tmp_path / hub.BASE_FILE))
+    loaded = new_sac()
+    assert torch.equal(loaded.sam.image_encoder.base_model.model.pos_embed, sam.image_encoder.pos_embed)
+    assert torch.equal(loaded.mask_decoder.iou_token.weight, sam.mask_decoder.iou_token.weight)
+
+
+@pytest.mark.parametrize("name", hub.EMBEDDED)
+def test_embedded_checkpoints_load_without_network(name):
+    assert hub.load(name).config.base == "tiny"
+
+
+# What does not fit is refused in one sentence.
+
+
+UNKNOWN = ["nothing-here", "", "a/b/c", "../nothing", "https://example.org/a", "x" * 5000, "a\0b"]
+
+
+@pytest.mark.parametrize("name", UNKNOWN, ids=lambda name: repr(name[:20]))
+def test_unknown_name_is_refused(name):
+    assert "nuclei" in _refusal(name)
+
+
+@pytest.mark.parametrize("name", ["owner/name.git", "owner/a--b", "owner/a..b", "owner/name-"])
+def test_names_that_no_repository_may_have_are_refused(name, monkeypatch):
+    """Before anything is asked of the Hub."""
+    monkeypatch.setattr(socket, "create_connection", lambda *a, **k: pytest.fail("asked the network"))
+    _refusal(name)
+
+
+def test_folder_without_checkpoint_is_refused(tmp_path):
+    assert hub.CONFIG in _refusal(tmp_path)
+
+
+@pytest.mark.parametrize("file", [hub.CONFIG, hub.ADAPTER, hub.HEAD])
+def test_missing_file_is_named(checkpoint, file):
+    (checkpoint / file).unlink()
+    assert file in _refusal(checkpoint)
+
+
+def _edit(file: Path, change) -> None:
+    weights = load_file(file)
+    change(weights)
+    save_file(weights, file)
+
+
+PLACES = [(hub.HEAD, "generator.head.bias"), (hub.HEAD, "mask_decoder.iou_token.weight"), (hub.ADAPTER, None)]
+
+
+def _key(file: Path, key: str | None) -> str:
+    return key or sorted(load_file(file))[0]
+
+
+@pytest.mark.parametrize("file, key", PLACES)
+def test_missing_weight_is_named(checkpoint, file, key):
+    key = _key(checkpoint / file, key)
+    _edit(checkpoint / file, lambda w: w.pop(key))
+    assert key in _refusal(checkpoint)
+
+
+@pytest.mark.parametrize("file", [hub.HEAD, hub.ADAPTER])
+def test_foreign_weight_is_named(checkpoint, file):
+    _edit(checkpoint / file, lambda w: w.update({"stowaway.weight": torch.zeros(2)}))
+    assert "stowaway.weight" in _refusal(checkpoint)
+
+
+@pytest.mark.parametrize("file, key", PLACES)
+def test_weight_of_wrong_shape_is_named(checkpoint, file, key):
+    key = _key(checkpoint / file, key)
+    _edit(checkpoint / file, lambda w: w.update({key: torch.zeros(3, 5, 7)}))
+    message = _refusal(checkpoint)
+    assert key.removeprefix("generator.").removeprefix("mask_decoder.") in message and "(3, 5, 7)" in message
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+@pytest.mark.parametrize("file, key", PLACES)
+def test_weight_that_is_not_finite_is_named(checkpoint, file, key, value):
+    key = _key(checkpoint / file, key)
+    _edit(checkpoint / file, lambda w: w[key].view(-1)[:1].fill_(value))
+    message = _refusal(checkpoint)
+    assert key in message and "finite" in message
+
+
+@pytest.mark.parametrize("file", [hub.HEAD, hub.ADAPTER])
+@pytest.mark.parametrize("content", [b"", b"<html>Sign in</html>", b"\xff" * 64, None], ids=["empty", "page", "noise", "cut"])
+def test_damaged_weights_are_refused(checkpoint, file, content):
+    whole = (checkpoint / file).read_bytes()
+    (checkpoint / file).write_bytes(whole[:-100] if content is None else content)
+    message = _refusal(checkpoint)
+    assert file in message and "damaged" in message
+
+
+def test_weights_beyond_the_limit_are_refused(checkpoint, monkeypatch):
+    monkeypatch.setattr(hub, "LIMITS", Limits(adapter=2**20))
+    (checkpoint / hub.ADAPTER).write_bytes(bytes(2**20 + 1))
+    assert "1 MB" in _refusal(checkpoint)
+
+
+def _configure(checkpoint: Path, **changes) -> None:
+    stored = json.loads((checkpoint / hub.CONFIG).read_text())
+    stored.update(changes)
+    (checkpoint / hub.CONFIG).write_text(json.dumps(stored))
+
+
+def test_foreign_base_is_refused(checkpoint):
+    _configure(checkpoint, base_sha256="0" * 64)
+    assert "another tiny base" in _refusal(checkpoint)
+
+
+def test_unknown_base_is_refused(checkpoint):
+    _configure(checkpoint, base="vit_xxl")
+    assert "vit_xxl" in _refusal(checkpoint)
+
+
+def test_unknown_key_of_the_config_is_named(checkpoint):
+    _configure(checkpoint, auto_map="code.py")
+    assert "auto_map" in _refusal(checkpoint)
+
+
+def test_missing_key_of_the_config_is_named(checkpoint):
+    stored = json.loads((checkpoint / hub.CONFIG).read_text())
+    del stored["rank"]
+    (checkpoint / hub.CONFIG).write_text(json.dumps(stored))
+    assert "rank" in _refusal(checkpoint)
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"null", b"\xff\xfe", b"[" * 100_000], ids=lambda c: repr(c[:4]))
+def test_config_that_is_no_object_is_refused(checkpoint, content):
+    (checkpoint / hub.CONFIG).write_bytes(content)
+    assert hub.CONFIG in _refusal(checkpoint)
+
+
+BAD_SETTINGS = [
+    {"rank": "4"}, {"rank": 0}, {"rank": 2.5}, {"rank": None}, {"alpha": float("nan")}, {"alpha": "8"},
+    {"projections": "q"}, {"projections": ["q", "x"]}, {"projections": 3}, {"projections": [["q"]]}, {"blocks": ["all"]},
+    {"generator_widths": []}, {"generator_widths": [8, -16]}, {"generator_widths": ["8"]}, {"generator_widths": 8},
+    {"window": 0}, {"window": "16"}, {"tile": 0}, {"tile": "256"}, {"diameter": 0}, {"diameter": "24"},
+    {"diameter": float("nan")}, {"provenance": []}, {"base": ["tiny"]}, {"base_sha256": None},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("setting", BAD_SETTINGS, ids=json.dumps)
+def test_setting_outside_what_is_accepted_is_refused(checkpoint, setting):
+    """A checkpoint from the Hub is anybody's text: a wrong value is a sentence, never a traceback."""
+    _configure(checkpoint, **setting)
+    with pytest.raises(SacError) as refused:
+        hub.load(str(checkpoint))
+    assert "\n" not in str(refused.value)
+
+
+def test_base_named_by_the_environment_must_be_a_file(monkeypatch, tmp_path):
+    monkeypatch.setenv("SAC_BASE_VIT_B", str(tmp_path / "absent.pth"))
+    with pytest.raises(CheckpointError, match="SAC_BASE_VIT_B names .*absent.pth, which is not a file"):
+        hub.base_path("vit_b")
+
+
+# The Hub, over loopback: huggingface_hub's own client against a server that speaks its protocol.
+
+COMMIT = "1" * 40
+TOKEN = "hf_secret_of_the_server"
+
+CLIENT = """
+import json, sys, time
+from sac import hub
+from sac.errors import SacError
+
+for name in sys.argv[1:]:
+    begun = time.monotonic()
+    try:
+        said = "loaded rank " + str(hub.load(name).config.rank)
+    except SacError as error:
+        said = type(error).__name__ + ": " + str(error)
+    except BaseException as error:
+        said = "traceback of " + repr(error)
+    print("SAID " + json.dumps([name, said, time.monotonic() - begun]), flush=True)
+"""
+
+
+class _Hub(BaseHTTPRequestHandler):
+    """The endpoints behind `snapshot_download`. `server.repositories`: name -> {file: content}, or an error."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self):
+        self.server.requests.append((self.path, dict(self.headers)))
+        path = unquote(urlsplit(self.path).path).strip("/")
+        kind, _, rest = path.removeprefix("api/").partition("/") if path.startswith("api/") else ("file", "", path)
+        name = "/".join(rest.split("/")[:2])
+        files = self.server.repositories.get(name, (404, "RepoNotFound"))
+        if isinstance(files, tuple):
+            status, code = files
+            return self._send(status, b"{}", **({"X-Error-Code": code} if code else {}))
+        if kind == "file":
+            return self._file(files, rest.split("/", 4)[4])
+        if "/tree/" in rest:
+            return self._json([_entry(file, content) for file, content in files.items()])
+        return self._json({"id": name, "sha": COMMIT, "siblings": [{"rfilename": file} for file in files], "tags": []})
+
+    do_HEAD = do_GET
+
+    def _file(self, files, file):
+        if file not in files:
+            return self._send(404, b"", **{"X-Error-Code": "EntryNotFound"})
+        content = files[file]
+        self._send(200, content, ETag=f'"{_blob(content)}"', **{"X-Repo-Commit": COMMIT, "X-Linked-Size": len(content)})
+
+    def _json(self, answer):
+        self._send(200, json.dumps(answer).encode(), **{"Content-Type": "application/json"})
+
+    def _send(self, status, content, **headers):
+        self.send_response(status)
+        for name, value in {"Content-Length": len(content), **headers}.items():
+            self.send_header(name, str(value))
+        self.end_headers()
+        if self.command == "GET":
+            self.wfile.write(content)
+
+    def log_message(self, *args):
+        pass
+
+
+def _blob(content: bytes) -> str:
+    return hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
+
+
+def _entry(file: str, content: bytes) -> dict:
+    return {"type": "file", "path": file, "size": len(content), "oid": _blob(content)}
+
+
+def _ask(port: int, home: Path, *names: str, **extra: str) -> dict[str, tuple[str, float]]:
+    """What a fresh process that holds a token says of each name, and in how many seconds."""
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("HF_") and "proxy" not in k.lower()}
+    environment |= {
+        "HF_ENDPOINT": f"http://127.0.0.1:{port}",
+        "HF_HOME": str(home),
+        "HF_TOKEN": TOKEN,
+        "HF_HUB_DISABLE_XET": "1",
+        "HF_HUB_DISABLE_TELEMETRY": "1",
+        "PYTHONPATH": str(ROOT),
+        **extra,
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", CLIENT, *names], cwd=home, env=environment, capture_output=True, text=True, timeout=60
+    )
+    said = [json.loads(line.removeprefix("SAID ")) for line in done.stdout.splitlines() if line.startswith("SAID ")]
+    assert len(said) == len(names), done.stderr
+    return {name: (words, seconds) for name, words, seconds in said}
+
+
+@pytest.fixture(scope="module")
+def asked(saved, tmp_path_factory):
+    """Several repositories asked for in one process; `requests` is all that the server saw."""
+    good = {p.name: p.read_bytes() for p in saved.iterdir()}
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Hub)
+    server.requests = []
+    server.repositories = {
+        "owner/good": {**good, "virus.py": b"raise SystemExit", "pytorch_model.bin": b"\x80"},
+        "owner/portal": {**good, hub.HEAD: b"<!doctype html><title>Sign in to this network</title>"},
+        "owner/incomplete": {k: v for k, v in good.items() if k != hub.ADAPTER},
+        "owner/empty": {},
+        "owner/gated": (403, "GatedRepo"),
+        "owner/broken": (500, ""),
+    }
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    home = tmp_path_factory.mktemp("hub")
+    answers = _ask(server.server_port, home, "owner/good", "owner/unknown", *list(server.repositories)[1:])
+    server.shutdown()
+    server.server_close()
+    again = _ask(server.server_port, home, "owner/good", "owner/never-seen")
+    return SimpleNamespace(answers=answers, again=again, requests=server.requests, home=home)
+
+
+def test_owner_and_name_load_from_the_hub(asked):
+    assert asked.answers["owner/good"][0] == "loaded rank 2"
+
+
+def test_only_a_checkpoints_own_files_are_fetched(asked):
+    fetched = {path.rsplit("/", 1)[1] for path, _ in asked.requests if "/resolve/" in path}
+    assert fetched == FILES
+
+
+def test_the_servers_token_is_never_sent(asked):
+    assert len(asked.requests) > 10
+    for path, headers in asked.requests:
+        assert "authorization" not in {name.lower() for name in headers}, path
+        assert TOKEN not in str(headers)
+
+
+@pytest.mark.parametrize(
+    "name, words",
+    [
+        ("owner/unknown", "the Hub has no public repository for owner/unknown"),
+        ("owner/gated", "the Hub has no public repository for owner/gated"),
+        ("owner/broken", "owner/broken could not be fetched from the Hub"),
+        ("owner/empty", f"holds no {hub.CONFIG}"),
+        ("owner/incomplete", f"holds no {hub.ADAPTER}"),
+        ("owner/portal", f"{hub.HEAD} is damaged"),
+    ],
+)
+def test_what_the_hub_lacks_is_said_in_a_sentence(asked, name, words):
+    said, _ = asked.answers[name]
+    assert said.startswith("CheckpointError: ") and words in said
+    assert str(asked.home) not in said and TOKEN not in said
+
+
+def test_without_the_hub_what_is_here_still_loads(asked):
+    assert asked.again["owner/good"][0] == "loaded rank 2"
+
+
+def test_without_the_hub_the_error_is_a_sentence_and_soon_there(asked):
+    said, seconds = asked.again["owner/never-seen"]
+    assert said == "CheckpointError: owner/never-seen could not be fetched from the Hub, and no copy is here"
+    assert seconds < 45
+
+
+def test_a_hub_that_never_answers_is_given_up(tmp_path):
+    """Connections are taken, nothing is said. The client's own setting makes its patience short."""
+    with closing(socket.create_server(("127.0.0.1", 0))) as silent:
+        port = silent.getsockname()[1]
+        said, seconds = _ask(port, tmp_path, "owner/name", HF_HUB_ETAG_TIMEOUT="2")["owner/name"]
+    assert said == "CheckpointError: owner/name could not be fetched from the Hub, and no copy is here"
+    assert seconds < 45

@@ -1,0 +1,130 @@
+"""A data folder: what is paired, what is refused, and how often each image is drawn."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from sac.errors import DataError
+from training.datasets.folder import Sample, find_pairs, load
+from training.fit import _chances, split
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Two pairs with different suffixes and labels above 255."""
+    (tmp_path / "images").mkdir()
+    (tmp_path / "labels").mkdir()
+    rng = np.random.default_rng(0)
+    for name in ("b", "a"):
+        Image.fromarray(rng.integers(0, 255, (6, 8, 3)).astype(np.uint8)).save(tmp_path / "images" / f"{name}.png")
+        labels = np.zeros((6, 8), np.uint16)
+        labels[2:4, 1:3] = 300
+        Image.fromarray(labels).save(tmp_path / "labels" / f"{name}.tif")
+    return tmp_path
+
+
+def test_pairs_are_found_by_stem_in_order(folder):
+    pairs = find_pairs(folder)
+    assert [p.name for p in pairs] == ["a", "b"]
+    assert [(p.image.name, p.labels.name) for p in pairs] == [("a.png", "a.tif"), ("b.png", "b.tif")]
+
+
+def test_other_files_are_passed_over(folder):
+    (folder / "images" / "notes.txt").write_text("no image")
+    (folder / "labels" / "c.png").write_bytes(b"labels of an image that is not here")
+    assert len(find_pairs(folder)) == 2
+
+
+def test_a_pair_is_read_as_rgb_and_integers(folder):
+    sample = load(find_pairs(folder)[0])
+    assert sample.name == "a"
+    assert sample.image.shape == (6, 8, 3) and sample.image.dtype == np.uint8
+    assert sample.labels.dtype == np.int32
+    assert np.unique(sample.labels).tolist() == [0, 300] and (sample.labels == 300).sum() == 4
+
+
+@pytest.mark.parametrize("mode", ["L", "RGBA", "P", "1"])
+def test_images_of_any_mode_become_rgb(folder, mode):
+    path = folder / "images" / "a.png"
+    with Image.open(path) as image:
+        image.convert(mode).save(path)
+    assert load(find_pairs(folder)[0]).image.shape == (6, 8, 3)
+
+
+def test_missing_labels_are_named(folder):
+    (folder / "labels" / "b.tif").unlink()
+    with pytest.raises(DataError, match=r"b\.png \(1 in all\)"):
+        find_pairs(folder)
+
+
+@pytest.mark.parametrize("make", [lambda f: None, lambda f: (f / "images").mkdir()])
+def test_a_folder_without_images_is_refused(tmp_path, make):
+    make(tmp_path)
+    with pytest.raises(DataError, match="holds no images"):
+        find_pairs(tmp_path)
+
+
+def test_different_sizes_are_refused_with_both(folder):
+    Image.fromarray(np.zeros((8, 6), np.uint16)).save(folder / "labels" / "a.tif")
+    with pytest.raises(DataError, match=r"a: image \(6, 8\) and labels \(8, 6\)"):
+        load(find_pairs(folder)[0])
+
+
+def test_labels_in_colour_are_refused(folder):
+    """A coloured picture of labels is no label map."""
+    Image.fromarray(np.zeros((6, 8, 3), np.uint8)).save(folder / "labels" / "a.tif")
+    with pytest.raises(DataError):
+        load(find_pairs(folder)[0])
+
+
+@pytest.mark.parametrize("part", ["images/a.png", "labels/a.tif"])
+def test_a_file_that_is_no_image_is_refused(folder, part):
+    (folder / part).write_bytes(b"<html>")
+    with pytest.raises(DataError, match=part.split("/")[1]):
+        load(find_pairs(folder)[0])
+
+
+def test_real_data_is_a_data_folder(data_folder):
+    """Every set below the data folder: pairs, with nuclei in them."""
+    found = [p.parent for p in data_folder.rglob("images") if (p.parent / "labels").is_dir()]
+    assert found
+    for folder in found:
+        sample = load(find_pairs(folder)[0])
+        assert sample.labels.max() > 0
+
+
+def _plain(name: str, colour, side: int = 20) -> Sample:
+    return Sample(name, np.full((side, side, 3), colour, np.uint8), np.zeros((side, side), np.int32))
+
+
+DARK, STAINED = (20, 20, 20), (220, 140, 200)
+
+
+def test_rare_kinds_are_raised_to_the_root_of_their_count():
+    """Nine dark and one stained: shares 3 to 1 instead of 9 to 1."""
+    chances = _chances([_plain(str(n), DARK) for n in range(9)] + [_plain("rare", STAINED)])
+    assert chances.sum() == pytest.approx(1)
+    assert chances[-1] == pytest.approx(1 / 4)
+    assert chances[:9].tolist() == pytest.approx([3 / 4 / 9] * 9)
+
+
+def test_large_images_are_drawn_by_the_fourth_root_of_their_area():
+    chances = _chances([_plain("small", DARK, 20), _plain("large", DARK, 80)])  # areas 1 to 16
+    assert chances.tolist() == pytest.approx([1 / 3, 2 / 3])
+
+
+def test_four_kinds_share_alike():
+    kinds = [DARK, (230, 230, 230), STAINED, (120, 20, 60)]
+    assert _chances([_plain("s", c) for c in kinds]).tolist() == pytest.approx([1 / 4] * 4)
+
+
+def test_a_samples_side_depends_on_its_name_alone():
+    samples = [_plain(f"image-{n}", DARK, 4) for n in range(400)]
+    kept, held = split(samples, 0.25)
+    assert {s.name for s in kept} | {s.name for s in held} == {s.name for s in samples}
+    assert len(kept) + len(held) == 400 and 70 < len(held) < 130
+    assert [s.name for s in split(samples[::-1], 0.25)[1]] == [s.name for s in held][::-1]
+    assert {s.name for s in held} > {s.name for s in split(samples, 0.1)[1]}
+    assert split(samples, 0.0)[1] == []

@@ -1,0 +1,75 @@
+"""`python -m training speed`: how long a field of view takes, what memory, and what decoding in windows saves."""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import statistics
+import sys
+import time
+from collections.abc import Callable
+
+import numpy as np
+import torch
+
+from sac import hub
+from sac.config import SegmentOptions
+from sac.inference.predictor import decode, embed
+from sac.inference.segment import auto_prompts, segment
+from sac.model.decoder import TokenPrompts
+from sac.model.sac import SAC
+from sac.ui.examples import generated_field
+
+PROMPTS = 24
+"""Prompts of the comparison between windows and the whole embedding."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--model", default=hub.DEFAULT, help="checkpoint")
+    parser.add_argument("--side", type=int, default=1000, help="side of the generated field in pixels")
+    parser.add_argument("--nuclei", type=int, default=560, help="nuclei drawn on it; some hide others")
+    parser.add_argument("--runs", type=int, default=5, help="timed runs, after one that is not; medians are printed")
+
+
+def run(parsed: argparse.Namespace) -> None:
+    """Prints a table of medians, the peak memory of this process, and a ratio."""
+    sac, options = hub.load(parsed.model), SegmentOptions()
+    field = generated_field(side=parsed.side, count=parsed.nuclei)
+    found = segment(field, sac, options)
+    embedding = embed(sac, field.pixels, 1.0, options)
+    prompts = auto_prompts(sac, embedding, options)
+    rows = {
+        f"whole road ({parsed.side} x {parsed.side} px, {len(found)} nuclei)": lambda: segment(field, sac, options),
+        f"embed ({len(embedding.tiles)} tiles)": lambda: embed(sac, field.pixels, 1.0, options),
+        f"decode ({len(prompts)} prompts)": lambda: decode(sac, embedding, prompts, options),
+        "decode 1 prompt": lambda: decode(sac, embedding, prompts[:1], options),
+    }
+    seconds = {name: _median(work, parsed.runs) for name, work in rows.items()}
+    windows, whole = (_median(lambda: _decode_some(sac, embedding.features, whole), parsed.runs) for whole in (False, True))
+    lines = [f"| {name} | {value:.3f} s |" for name, value in seconds.items()]
+    lines.append(f"| peak memory | {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.2f} GiB |")
+    lines.append(f"| decoding on the whole embedding over decoding on windows | {whole / windows:.1f} times |")
+    sys.stdout.write("\n".join(["| | |", "|---|---|", *lines, ""]))
+
+
+def _median(work: Callable[[], object], runs: int) -> float:
+    work()
+    times = []
+    for _ in range(runs):
+        begun = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - begun)
+    return statistics.median(times)
+
+
+@torch.inference_mode()
+def _decode_some(sac: SAC, features: torch.Tensor, whole: bool) -> None:
+    """The same prompts with the same decoder, on windows or on the whole embedding."""
+    places = np.random.default_rng(0).uniform(0, sac.frame, (PROMPTS, 1, 2)).astype(np.float32)
+    prompts = TokenPrompts(
+        image=torch.zeros(PROMPTS, dtype=torch.long),
+        points=torch.from_numpy(places),
+        labels=torch.ones(PROMPTS, 1, dtype=torch.long),
+        origins=torch.zeros(PROMPTS, 2, dtype=torch.long),
+    )
+    sac.decode(features, prompts, whole=whole)
