@@ -8,16 +8,16 @@ import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from accelerate import Accelerator
-from accelerate.utils import set_seed
+from accelerate.utils import DataLoaderConfiguration, DistributedDataParallelKwargs, set_seed
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset, Subset
 from tqdm import tqdm
 
 from sac.errors import TrainingError
+from sac.model.sac import fast_dtype
 
 KEPT_STATES = 2
 STATE = "state-"
@@ -47,8 +47,12 @@ class Schedule:
 def make_accelerator(seed: int) -> Accelerator:
     """Accelerate with bfloat16 where the device gains by it; deterministic on a CPU."""
     cuda = torch.cuda.is_available()
-    fast = torch.cuda.is_bf16_supported() if cuda else torch.cpu.get_capabilities().get("amx_bf16", False)
-    accelerator = Accelerator(mixed_precision="bf16" if fast else "no")
+    fast = fast_dtype(torch.device("cuda" if cuda else "cpu")) == torch.bfloat16
+    accelerator = Accelerator(
+        mixed_precision="bf16" if fast else "no",
+        dataloader_config=DataLoaderConfiguration(split_batches=True),
+        kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],
+    )
     set_seed(seed)
     torch.use_deterministic_algorithms(not cuda)
     return accelerator
@@ -105,7 +109,7 @@ def _step(accelerator, model, optimizer, batch, step: int, schedule: Schedule) -
     return {name: value.item() for name, value in losses.items()}
 
 
-def _log(accelerator: Accelerator, out: Path, step: int, losses: dict[str, Any]) -> None:
+def _log(accelerator: Accelerator, out: Path, step: int, losses: dict[str, float]) -> None:
     if accelerator.is_main_process:
         with (out / "log.jsonl").open("a") as log:
             log.write(json.dumps({"step": step, **{k: round(v, 5) for k, v in losses.items()}}) + "\n")
@@ -115,6 +119,7 @@ def _save_state(accelerator: Accelerator, out: Path, step: int) -> None:
     """Writes beside, then renames: a state is there whole, or not at all. The last two are kept."""
     partial = out / f"{STATE}{step}.partial"
     accelerator.save_state(str(partial))
+    accelerator.wait_for_everyone()
     if not accelerator.is_main_process:
         return
     for file in partial.rglob("*"):
