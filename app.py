@@ -7,7 +7,7 @@ import os
 
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 
-from sac.ui.page import build_page, launch_settings  # noqa: E402  (Gradio reads the variable when imported)
+from sac.ui.page import build_page, launch_settings  # Gradio reads the variable when it is imported
 
 
 def main() -> None:

@@ -44,17 +44,32 @@ class SACConfig:
 
     def __post_init__(self):
         for name in ("projections", "generator_widths"):
-            object.__setattr__(self, name, tuple(getattr(self, name)))
+            if isinstance(getattr(self, name), list):
+                object.__setattr__(self, name, tuple(getattr(self, name)))
         if self.base not in BASES:
             raise CheckpointError(f"unknown base {self.base!r}; known are {', '.join(BASES)}")
-        if not self.projections or set(self.projections) - set("qkv"):
+        if (
+            not isinstance(self.projections, tuple)
+            or not self.projections
+            or any(p not in [*"qkv"] for p in self.projections)
+        ):
             raise OptionError(f"projections {self.projections} are not of q, k, v")
         if self.blocks not in ("all", "late"):
             raise OptionError(f"blocks {self.blocks!r} is neither 'all' nor 'late'")
         if self.window_encoding not in ("centre", "place"):
             raise OptionError(f"window_encoding {self.window_encoding!r} is neither 'centre' nor 'place'")
-        if not 1 <= self.rank <= 256:
-            raise OptionError(f"rank {self.rank} is outside 1 to 256")
+        widths = self.generator_widths
+        if (
+            not isinstance(widths, tuple)
+            or not 1 <= len(widths) <= 8
+            or not all(_within(w, 1, 1024, int) for w in widths)
+        ):
+            raise OptionError(f"generator_widths {widths!r} are not 1 to 8 whole numbers of 1 to 1024")
+        for name, (least, most, *kinds) in RANGES.items():
+            if not _within(getattr(self, name), least, most, *kinds):
+                raise OptionError(f"{name} {getattr(self, name)!r} is outside {least} to {most}")
+        if not isinstance(self.base_sha256, str) or not isinstance(self.provenance, dict):
+            raise OptionError("base_sha256 must be text and provenance an object")
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -79,6 +94,21 @@ def _fits(value: Any, example: Any) -> bool:
     return type(value) is type(example) or (isinstance(example, float) and type(value) is int)
 
 
+RANGES = {
+    "rank": (1, 256, int),
+    "alpha": (0.0, 4096.0, int, float),
+    "window": (2, 256, int),
+    "tile": (64, 4096, int),
+    "diameter": (1.0, 1024.0, int, float),
+}
+"""What SACConfig's numbers may be: from, to, and of which type."""
+
+
+def _within(value: Any, least: float, most: float, *kinds: type) -> bool:
+    """False for NaN, too."""
+    return type(value) in kinds and least <= value <= most
+
+
 @dataclass(frozen=True)
 class SegmentOptions:
     """How one image is segmented. Defaults were chosen on images held out from DSB2018 `train`."""
@@ -97,8 +127,6 @@ class SegmentOptions:
     """Magnification before the model; 0 estimates it from the nuclei's size."""
     certainty: float = 0.4
     """Predicted IoU below which a mask is dropped."""
-    map_weight: float = 0.5
-    """Weight of the generator's logits, at full resolution, beside the decoder's own (instances)."""
     adapted: bool = True
     """False: vanilla SAM on the same prompts."""
 

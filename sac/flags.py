@@ -7,6 +7,7 @@ import ast
 import inspect
 import textwrap
 from dataclasses import MISSING, fields
+from itertools import pairwise
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 Options = TypeVar("Options")
@@ -45,6 +46,6 @@ def field_docstrings(options: type) -> dict[str, str]:
     body = ast.parse(textwrap.dedent(inspect.getsource(options))).body[0].body
     return {
         before.target.id: " ".join(after.value.value.split())
-        for before, after in zip(body, body[1:])
+        for before, after in pairwise(body)
         if isinstance(before, ast.AnnAssign) and isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant)
     }

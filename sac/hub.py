@@ -15,8 +15,13 @@ from functools import lru_cache
 from pathlib import Path
 
 import torch
-from huggingface_hub import hf_hub_download, snapshot_download
-from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, RepositoryNotFoundError
+from httpx2 import HTTPError
+from huggingface_hub import HfApi, hf_hub_download, snapshot_download
+from huggingface_hub.errors import (
+    HFValidationError,
+    LocalEntryNotFoundError,
+    RepositoryNotFoundError,
+)
 from peft import get_peft_model_state_dict, set_peft_model_state_dict
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
@@ -24,7 +29,7 @@ from segment_anything.modeling import Sam
 from torch import Tensor
 
 from sac.config import LIMITS, SACConfig
-from sac.errors import CheckpointError
+from sac.errors import CheckpointError, OptionError
 from sac.model.sac import SAC
 from sac.model.sam import build_sam, from_transformers
 
@@ -54,7 +59,14 @@ def load(name: str, device: str = "cpu") -> SAC:
         prefix = f"{part}."
         values = {k.removeprefix(prefix): v for k, v in head.items() if k.startswith(prefix)}
         _load_strictly(getattr(sac, part), values, f"{name}: {HEAD}")
-    return sac.to(device).eval().learning(False)
+    return _moved(sac, device).eval().learning(False)
+
+
+def _moved(sac: SAC, device: str) -> SAC:
+    try:
+        return sac.to(torch.device(device))
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise OptionError(f"device {device!r} is not to be had on this machine; cpu always is") from error
 
 
 def new(config: SACConfig) -> SAC:
@@ -103,20 +115,36 @@ def _find(name: str) -> Path:
     """The folder that holds checkpoint `name`."""
     if name in EMBEDDED:
         return WEIGHTS / name
-    if Path(name).is_dir():
+    if name and os.path.isdir(name):  # unlike Path.is_dir, False for names that no file may have
         return Path(name)
     if REPOSITORY.fullmatch(name):
-        files = [CONFIG, ADAPTER_CONFIG, ADAPTER, HEAD, CARD]
-        return Path(_from_hub(name, lambda: snapshot_download(name, allow_patterns=files, token=False, etag_timeout=10)))
-    raise CheckpointError(f"no checkpoint {name!r}; known are {', '.join(EMBEDDED)}, a folder, or owner/name on the Hub")
+        return Path(_from_hub(name, lambda: _download(name)))
+    raise CheckpointError(
+        f"no checkpoint {name!r}; known are {', '.join(EMBEDDED)}, a folder, or owner/name on the Hub"
+    )
+
+
+def _download(name: str) -> str:
+    """A repository's files, or the copy that is here. Asks first: `snapshot_download` waits for ever on silence."""
+    try:
+        HfApi().model_info(name, token=False, timeout=10)
+        answers = True
+    except RepositoryNotFoundError:
+        raise
+    except (HTTPError, OSError):
+        answers = False
+    files = [CONFIG, ADAPTER_CONFIG, ADAPTER, HEAD, CARD]
+    return snapshot_download(name, allow_patterns=files, token=False, etag_timeout=10, local_files_only=not answers)
 
 
 def _from_hub(name: str, fetch) -> str:
     try:
         return fetch()
+    except HFValidationError as error:
+        raise CheckpointError(f"{name!r} is not a name that a repository on the Hub may have") from error
     except RepositoryNotFoundError as error:
         raise CheckpointError(f"the Hub has no public repository for {name}") from error
-    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+    except (HTTPError, LocalEntryNotFoundError, OSError) as error:
         raise CheckpointError(f"{name} could not be fetched from the Hub, and no copy is here") from error
 
 
@@ -125,7 +153,7 @@ def _read_config(folder: Path) -> SACConfig:
         stored = json.loads((folder / CONFIG).read_text())
     except FileNotFoundError as error:
         raise CheckpointError(f"{folder.name} holds no {CONFIG}: it is not a SAC checkpoint") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise CheckpointError(f"{folder.name}: {CONFIG} is not JSON") from error
     if not isinstance(stored, dict):
         raise CheckpointError(f"{folder.name}: {CONFIG} is not a JSON object")

@@ -1,4 +1,4 @@
-"""How well one label map agrees with another. Label maps are (H, W) integers, 0 = background, numbers need not be dense.
+"""How well one label map agrees with another: (H, W) integers, 0 = background, numbers need not be dense.
 
 Instances are compared by the intersection over union (IoU) of every pair that overlaps. Where both maps are empty
 they agree, and every score is 1.

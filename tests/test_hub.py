@@ -72,7 +72,8 @@ def _outputs(sac) -> list[torch.Tensor]:
 def test_checkpoint_holds_its_five_files(saved):
     assert {p.name for p in saved.iterdir()} == FILES
     assert (saved / hub.CARD).read_text() == "# small\n"
-    assert {v.dtype for v in {**load_file(saved / hub.HEAD), **load_file(saved / hub.ADAPTER)}.values()} == {torch.float16}
+    weights = {**load_file(saved / hub.HEAD), **load_file(saved / hub.ADAPTER)}
+    assert {value.dtype for value in weights.values()} == {torch.float16}
 
 
 def test_saved_and_loaded_again_is_the_same(sac, saved, tmp_path):
@@ -193,7 +194,9 @@ def test_weight_that_is_not_finite_is_named(checkpoint, file, key, value):
 
 
 @pytest.mark.parametrize("file", [hub.HEAD, hub.ADAPTER])
-@pytest.mark.parametrize("content", [b"", b"<html>Sign in</html>", b"\xff" * 64, None], ids=["empty", "page", "noise", "cut"])
+@pytest.mark.parametrize(
+    "content", [b"", b"<html>Sign in</html>", b"\xff" * 64, None], ids=["empty", "page", "noise", "cut"]
+)
 def test_damaged_weights_are_refused(checkpoint, file, content):
     whole = (checkpoint / file).read_bytes()
     (checkpoint / file).write_bytes(whole[:-100] if content is None else content)
@@ -235,7 +238,9 @@ def test_missing_key_of_the_config_is_named(checkpoint):
     assert "rank" in _refusal(checkpoint)
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"null", b"\xff\xfe", b"[" * 100_000], ids=lambda c: repr(c[:4]))
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b"[]", b"null", b"\xff\xfe", b"[" * 100_000], ids=lambda content: repr(content[:4])
+)
 def test_config_that_is_no_object_is_refused(checkpoint, content):
     (checkpoint / hub.CONFIG).write_bytes(content)
     assert hub.CONFIG in _refusal(checkpoint)
@@ -243,7 +248,8 @@ def test_config_that_is_no_object_is_refused(checkpoint, content):
 
 BAD_SETTINGS = [
     {"rank": "4"}, {"rank": 0}, {"rank": 2.5}, {"rank": None}, {"alpha": float("nan")}, {"alpha": "8"},
-    {"projections": "q"}, {"projections": ["q", "x"]}, {"projections": 3}, {"projections": [["q"]]}, {"blocks": ["all"]},
+    {"projections": "q"}, {"projections": ["q", "x"]}, {"projections": 3}, {"projections": [["q"]]},
+    {"blocks": ["all"]},
     {"generator_widths": []}, {"generator_widths": [8, -16]}, {"generator_widths": ["8"]}, {"generator_widths": 8},
     {"window": 0}, {"window": "16"}, {"tile": 0}, {"tile": "256"}, {"diameter": 0}, {"diameter": "24"},
     {"diameter": float("nan")}, {"provenance": []}, {"base": ["tiny"]}, {"base_sha256": None},
@@ -351,7 +357,7 @@ def _ask(port: int, home: Path, *names: str, **extra: str) -> dict[str, tuple[st
         **extra,
     }
     done = subprocess.run(
-        [sys.executable, "-c", CLIENT, *names], cwd=home, env=environment, capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", CLIENT, *names], cwd=home, env=environment, capture_output=True, text=True, timeout=120
     )
     said = [json.loads(line.removeprefix("SAID ")) for line in done.stdout.splitlines() if line.startswith("SAID ")]
     assert len(said) == len(names), done.stderr

@@ -93,14 +93,18 @@ def _measure(folder: Path, model: str, methods: list[str], names: set[str] | Non
             found = METHODS[method](sac, sample.image)
             seconds = time.perf_counter() - begun
             figures = score(sample.labels, found).to_json()
-            rows.append({"data": name, "model": model, "method": method, "image": pair.name, **figures, "seconds": seconds})
+            rows.append(
+                {"data": name, "model": model, "method": method, "image": pair.name, **figures, "seconds": seconds}
+            )
     return rows
 
 
 def _markdown(table: pd.DataFrame) -> str:
     """The table with the command that made it."""
     head = "| " + " | ".join(table.columns) + " |\n|" + "---|" * len(table.columns) + "\n"
-    lines = ("| " + " | ".join(f"{v:.3f}" if isinstance(v, float) else str(v) for v in row) + " |\n" for row in table.values)
+    lines = (
+        "| " + " | ".join(f"{v:.3f}" if isinstance(v, float) else str(v) for v in row) + " |\n" for row in table.values
+    )
     return f"`{shlex.join(['python', '-m', 'training', *sys.argv[1:]])}`\n\n{head}{''.join(lines)}"
 
 

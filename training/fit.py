@@ -18,6 +18,7 @@ from torch.utils.data import Dataset
 from sac import __version__, hub
 from sac.config import SACConfig
 from sac.inference.predictor import stretched
+from sac.model.auto_prompt import mask_prior
 from sac.model.decoder import TokenPrompts
 from sac.model.sac import INSTANCE_MASK, SAC, SEMANTIC_MASK
 from training.augment import crop, is_coloured
@@ -26,10 +27,12 @@ from training.datasets.folder import Sample, find_pairs
 from training.datasets.folder import load as load_pair
 from training.loop import Schedule, make_accelerator, run
 from training.losses import generator_loss, mask_loss
-from training.prompting import HINT_SHARE, decoding_losses, example, token_prompts, window_targets
+from training.prompting import Frame, decoding_losses, example, pixel_windows, token_prompts, window_targets
 
 PAIRS = (1, 3, 8, 16)
 """Pairs of positive and negative prompts that the semantic mode learns with (paper's ablation)."""
+MAP_SHARE = 0.9
+"""Share of steps in which the decoder sees the generator's map, as it does at work."""
 SEMANTIC_SHARE = 0.35
 """Share of steps that also decode all nuclei at once."""
 
@@ -153,6 +156,7 @@ class NucleiLesson(nn.Module):
         super().__init__()
         self.sac = sac
         self.generator_steps = generator_steps
+        self.frame = Frame(sac.tokens, sac.stride, sac.token_pixels, min(sac.config.window, sac.tokens))
 
     def forward(self, batch: dict[str, Tensor], step: int) -> dict[str, Tensor]:
         images = batch["image"].float()
@@ -161,36 +165,38 @@ class NucleiLesson(nn.Module):
         if step < self.generator_steps:
             return losses
         chance = np.random.default_rng([step, 1]).random(2)
-        features = self.sac.encode(self._frame(images))
-        hint = nuclei_map if chance[0] < HINT_SHARE else None
+        features = self.sac.encode(self._framed(images))
+        hint = nuclei_map if chance[0] < MAP_SHARE else None
         losses |= self._instances(features, batch, hint, step)
         if chance[1] < SEMANTIC_SHARE:
             losses["semantic"] = self._semantic(features, batch, hint)
         return losses
 
-    def _frame(self, images: Tensor) -> Tensor:
+    def _framed(self, images: Tensor) -> Tensor:
         if images.shape[-1] == self.sac.frame:
             return images
         return F.interpolate(images, size=(self.sac.frame,) * 2, mode="bilinear", antialias=True)
 
     def _instances(self, features: Tensor, batch: dict[str, Tensor], hint, step: int) -> dict[str, Tensor]:
         """One prompt a nucleus, decoded on windows, against the nucleus or, off every nucleus, against nothing."""
-        window, stride = self.sac.config.window, self.sac.stride
-        prompts = token_prompts(batch, self.sac.tokens, window, stride, step)
+        prompts = token_prompts(batch, self.frame, step)
         logits, ious = self.sac.decode(features, prompts, hint)
-        targets = window_targets(batch["labels"], batch["ids"].flatten(), prompts, window, stride)
+        targets = window_targets(batch["labels"], batch["ids"].flatten(), prompts, self.frame)
+        prior = None if hint is None else pixel_windows(mask_prior(hint[:, :1]), prompts, self.frame)
         only = slice(INSTANCE_MASK, INSTANCE_MASK + 1)
-        return decoding_losses(logits[:, only], ious[:, only], targets)
+        return decoding_losses(logits[:, only], ious[:, only], targets, prior)
 
     def _semantic(self, features: Tensor, batch: dict[str, Tensor], hint) -> Tensor:
         """k pairs for the whole crop against all its nuclei: the paper's own task."""
         count = len(features)
         prompts = TokenPrompts(
             image=torch.arange(count, device=features.device),
-            points=batch["pairs"],
+            points=batch["pairs"] * (self.frame.stride / self.frame.pixels),
             labels=batch["pair_labels"],
             origins=torch.zeros(count, 2, dtype=torch.long, device=features.device),
         )
         logits, _ = self.sac.decode(features, prompts, hint, whole=True)
         masks = F.interpolate(logits[:, SEMANTIC_MASK, None].float(), size=batch["labels"].shape[-2:], mode="bilinear")
+        if hint is not None:
+            masks = masks + mask_prior(hint[:, :1])
         return 0.5 * mask_loss(masks[:, 0], (batch["labels"] > 0).float()).mean()

@@ -137,7 +137,11 @@ def _load_state(accelerator: Accelerator, out: Path) -> int:
     if not states:
         return 0
     accelerator.load_state(str(states[-1]))
-    return int(states[-1].name.removeprefix(STATE))
+    first = int(states[-1].name.removeprefix(STATE))
+    log = out / "log.jsonl"
+    if accelerator.is_main_process and log.exists():  # steps after the state are done, and logged, again
+        log.write_text("".join(log.read_text().splitlines(keepends=True)[:first]))
+    return first
 
 
 def _clear_states(accelerator: Accelerator, out: Path) -> int:
@@ -152,5 +156,3 @@ def _clear_states(accelerator: Accelerator, out: Path) -> int:
 def _states(out: Path) -> list[Path]:
     whole = [p for p in out.glob(f"{STATE}*") if not p.name.endswith(".partial")]
     return sorted(whole, key=lambda p: int(p.name.removeprefix(STATE)))
-
-

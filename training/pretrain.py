@@ -22,8 +22,10 @@ from training.cards import base_card
 from training.datasets.scenes import scene, smooth_noise
 from training.loop import Schedule, make_accelerator, run
 from training.losses import generator_loss
-from training.prompting import HINT_SHARE, decoding_losses, example, mean_iou, token_prompts, window_targets
+from training.prompting import HINT_SHARE, Frame, decoding_losses, example, token_prompts, window_targets
 
+WINDOW = 16
+"""Side, in tokens, of the windows that prompts are decoded on."""
 DENSE_CELLS = 4
 """Dense targets per token along a side."""
 
@@ -92,8 +94,10 @@ class ScenesLesson(nn.Module):
         super().__init__()
         self.sam = sam
         self.dense_steps = dense_steps
-        self.stride = sam.image_encoder.img_size // sam.prompt_encoder.image_embedding_size[0]
-        self.decode = WindowDecoder(window=16)
+        tokens = sam.prompt_encoder.image_embedding_size[0]
+        stride = sam.image_encoder.img_size // tokens
+        self.frame = Frame(tokens, stride, stride, window=WINDOW)
+        self.decode = WindowDecoder(WINDOW)
         _initialise(sam)
         self.dense = nn.Conv2d(sam.prompt_encoder.embed_dim, MAP_CHANNELS * DENSE_CELLS**2, 1)
 
@@ -102,19 +106,18 @@ class ScenesLesson(nn.Module):
         dense = self._dense_loss(features, batch)
         if step < self.dense_steps:
             return {"dense": dense}
-        prompts = token_prompts(batch, features.shape[-1], self.decode.window, self.stride, step)
+        prompts = token_prompts(batch, self.frame, step)
         hints = None
         if np.random.default_rng([step, 1]).random() < HINT_SHARE:
             hints = mask_prompt(batch["hint"], self.sam.prompt_encoder.mask_input_size)
         logits, ious = self.decode(self.sam.mask_decoder, self.sam.prompt_encoder, features, prompts, hints)
-        targets = window_targets(batch["labels"], batch["ids"].flatten(), prompts, self.decode.window, self.stride)
-        self.iou = mean_iou(logits, targets).item()
+        targets = window_targets(batch["labels"], batch["ids"].flatten(), prompts, self.frame)
         return {**decoding_losses(logits, ious, targets), "dense": 0.5 * dense}
 
     def _dense_loss(self, features: Tensor, batch: dict[str, Tensor]) -> Tensor:
         """The generator's loss, on a map read off the features by one linear layer: finer than the tokens."""
         guess = F.pixel_shuffle(self.dense(features).float(), DENSE_CELLS)
-        cell = self.stride // DENSE_CELLS
+        cell = self.frame.pixels // DENSE_CELLS
         labels = batch["labels"][:, cell // 2 :: cell, cell // 2 :: cell]
         distance = batch["distance"][:, cell // 2 :: cell, cell // 2 :: cell]
         return generator_loss(guess, (labels > 0).float(), distance)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -35,42 +35,52 @@ def example(rng: np.random.Generator, image: np.ndarray, labels: np.ndarray, pro
     }
 
 
-def token_prompts(batch: dict[str, Tensor], side: int, window: int, stride: int, step: int) -> TokenPrompts:
-    """A batch's (B, K) prompts as rows (B K). `side` and `window` in tokens of `stride` pixels."""
+@dataclass(frozen=True)
+class Frame:
+    """A base's geometry: `tokens` along a side, frame pixels per token, crop pixels per token, decoding window."""
+
+    tokens: int
+    stride: int
+    pixels: int
+    window: int
+
+
+def token_prompts(batch: dict[str, Tensor], frame: Frame, step: int) -> TokenPrompts:
+    """A batch's (B, K) prompts, in pixels of its crops, as rows (B K) in SAM's frame."""
     count, each = batch["ids"].shape
-    points = batch["points"].flatten(0, 1)
+    zoom = frame.stride / frame.pixels
+    points = batch["points"].flatten(0, 1) * zoom
     boxed = np.random.default_rng(step).random() < BOX_SHARE
     return TokenPrompts(
         image=torch.arange(count, device=points.device).repeat_interleave(each),
         points=points,
         labels=batch["point_labels"].flatten(0, 1),
-        origins=window_origins(points[:, 0], side, window, stride),
-        boxes=batch["boxes"].flatten(0, 1) if boxed else None,
+        origins=window_origins(points[:, 0], frame.tokens, frame.window, frame.stride),
+        boxes=batch["boxes"].flatten(0, 1) * zoom if boxed else None,
     )
 
 
-def window_targets(labels: Tensor, ids: Tensor, prompts: TokenPrompts, window: int, stride: int) -> Tensor:
-    """The masks asked for, (N, window*stride, window*stride) float: label `ids` (N,) of each row's window."""
-    cut = cut_windows(labels[:, None], prompts.image, prompts.origins * stride, window * stride)[:, 0]
+def pixel_windows(maps: Tensor, prompts: TokenPrompts, frame: Frame) -> Tensor:
+    """What `maps` (B, C, H, W), on a crop's pixels, show in each prompt's window: (N, C, h, w)."""
+    return cut_windows(maps, prompts.image, prompts.origins * frame.pixels, frame.window * frame.pixels)
+
+
+def window_targets(labels: Tensor, ids: Tensor, prompts: TokenPrompts, frame: Frame) -> Tensor:
+    """The masks asked for, (N, h, w) float: label `ids` (N,) of each row's window, nothing where that is 0."""
+    cut = pixel_windows(labels[:, None], prompts, frame)[:, 0]
     return ((cut == ids[:, None, None]) & (ids > 0)[:, None, None]).float()
 
 
-def decoding_losses(logits: Tensor, ious: Tensor, targets: Tensor) -> dict[str, Tensor]:
+def decoding_losses(logits: Tensor, ious: Tensor, targets: Tensor, prior: Tensor | None = None) -> dict[str, Tensor]:
     """Loss of the single-mask output plus the best of the multimask outputs, and of the predicted IoUs.
 
-    logits (N, M, h, w) low-res, ious (N, M), targets (N, H, W).
+    logits (N, M, h, w) low-res, ious (N, M), targets (N, H, W). prior (N, 1, H, W): logits that are added.
     """
     masks = F.interpolate(logits.float(), size=targets.shape[-2:], mode="bilinear", align_corners=False)
+    masks = masks if prior is None else masks + prior
     each = torch.stack([mask_loss(m, targets) for m in masks.unbind(1)], dim=1)
     actual = torch.stack([mask_iou(m, targets) for m in masks.unbind(1)], dim=1)
     loss = each[:, 0]
     if each.shape[1] > 1:
         loss = loss + 0.5 * each[:, 1:].min(dim=1).values
     return {"mask": loss.mean(), "iou": (ious.float() - actual).square().mean()}
-
-
-def mean_iou(logits: Tensor, targets: Tensor) -> Any:
-    """Mean IoU of the single-mask output over prompts that ask for something: a figure to watch."""
-    masks = F.interpolate(logits[:, :1].float(), size=targets.shape[-2:], mode="bilinear", align_corners=False)[:, 0]
-    asked = targets.flatten(1).any(1)
-    return mask_iou(masks, targets)[asked].mean()

@@ -45,7 +45,9 @@ def run(parsed: argparse.Namespace) -> None:
         "decode 1 prompt": lambda: decode(sac, embedding, prompts[:1], options),
     }
     seconds = {name: _median(work, parsed.runs) for name, work in rows.items()}
-    windows, whole = (_median(lambda: _decode_some(sac, embedding.features, whole), parsed.runs) for whole in (False, True))
+    features = embedding.features
+    windows = _median(lambda: _decode_some(sac, features, whole=False), parsed.runs)
+    whole = _median(lambda: _decode_some(sac, features, whole=True), parsed.runs)
     lines = [f"| {name} | {value:.3f} s |" for name, value in seconds.items()]
     lines.append(f"| peak memory | {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.2f} GiB |")
     lines.append(f"| decoding on the whole embedding over decoding on windows | {whole / windows:.1f} times |")

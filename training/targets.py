@@ -43,7 +43,7 @@ def sample_prompts(rng: np.random.Generator, labels: Array, distance: Array, cou
     """Prompts as the generator will give them: one positive a nucleus, near its middle, neighbours as negatives."""
     present = np.unique(labels)
     present = present[present > 0]
-    beside = rng.random(count) < (BACKGROUND_SHARE if len(present) else 1.0)
+    beside = (rng.random(count) < (BACKGROUND_SHARE if len(present) else 1.0)) & (labels == 0).any()
     ids = np.where(beside, 0, rng.permutation(np.resize(rng.permutation(present), count)) if len(present) else 0)
     middles = _middles(labels, distance, present)
     boxes = ndimage.find_objects(labels)
@@ -79,9 +79,8 @@ def _prompt(rng, labels: Array, distance: Array, number: int, present: Array, mi
 def _pick(rng, labels: Array, distance: Array, number: int, boxes) -> Array:
     """Two random pixels (x, y) of a nucleus, off its border, or of the ground."""
     if not number:
-        places = rng.integers(0, labels.shape[0], (64, 2))
-        free = places[labels[places[:, 0], places[:, 1]] == 0]
-        return (free if len(free) >= 2 else places)[:2, ::-1]
+        places = np.argwhere(labels == 0)
+        return places[rng.integers(len(places), size=2)][:, ::-1]
     window = boxes[number - 1]
     mine = (labels[window] == number) & (distance[window] > 0.35)
     places = np.argwhere(mine if mine.any() else labels[window] == number)

@@ -17,6 +17,7 @@ from torch import Tensor
 from sac.config import SegmentOptions
 from sac.inference.instances import SMALLEST, Mask
 from sac.inference.tiles import Tile, owners, plan_tiles, stitch
+from sac.model.auto_prompt import mask_prior
 from sac.model.decoder import UPSCALING, TokenPrompts, window_origins
 from sac.model.sac import INSTANCE_MASK, SAC, SEMANTIC_MASK, fast_dtype
 from sac.model.sam import PIXEL_MEAN
@@ -102,7 +103,7 @@ def decode(sac: SAC, embedding: Embedding, prompts: Prompts, options: SegmentOpt
 
 @torch.inference_mode()
 def decode_semantic(sac: SAC, embedding: Embedding, prompts: Prompts, options: SegmentOptions) -> np.ndarray:
-    """One mask (H, W) bool of all nuclei: row t of `prompts` decoded on the whole of tile t, blended where they meet."""
+    """One mask (H, W) bool of all nuclei: row t of `prompts` decoded on the whole of tile t, then blended."""
     asked = _token_prompts(sac, embedding, prompts, np.arange(len(embedding.tiles)))
     logits = []
     for start in range(0, len(embedding.tiles), TILES_AT_ONCE):
@@ -110,8 +111,10 @@ def decode_semantic(sac: SAC, embedding: Embedding, prompts: Prompts, options: S
         with _fast(sac):
             masks, _ = sac.decode(embedding.features, asked[rows], _hints(embedding, options), options.adapted, True)
         index = SEMANTIC_MASK if options.adapted else INSTANCE_MASK
-        side = (sac.config.tile, sac.config.tile)
-        logits.append(F.interpolate(masks[:, index, None].float(), size=side, mode="bilinear").cpu())
+        masks = F.interpolate(masks[:, index, None].float(), size=embedding.maps.shape[-2:], mode="bilinear")
+        if options.adapted:
+            masks = masks + mask_prior(embedding.maps[rows, :1])
+        logits.append(masks.cpu())
     scaled = tuple(round(length * embedding.scale) for length in embedding.size)
     whole = stitch(embedding.tiles, torch.cat(logits).numpy(), scaled)
     return _resized(whole, embedding.size)[0] > 0
@@ -182,8 +185,8 @@ def _decode_rows(sac, embedding, prompts, rows, tile, options) -> Iterator[Mask]
     certainty = ious[:, INSTANCE_MASK].float().clamp(0, 1).cpu().numpy()
     for row, start, window, value in zip(rows, starts, windows, certainty):
         mask = _on_picture(start, window, embedding.size)
-        if options.adapted and options.map_weight:
-            mask = replace(mask, logits=mask.logits + options.map_weight * _logit(embedding.nuclei_map[0][mask.window]))
+        if options.adapted:
+            mask = replace(mask, logits=mask.logits + _prior(embedding.nuclei_map[0][mask.window]))
         if (mask.logits > 0).sum() * embedding.scale**2 >= SMALLEST:
             yield replace(_trimmed(mask), certainty=float(value), prompt=int(row))
 
@@ -223,6 +226,6 @@ def _trimmed(mask: Mask) -> Mask:
     return replace(mask, x=mask.x + int(columns[0]), y=mask.y + int(rows[0]), logits=part.copy())
 
 
-def _logit(probability: np.ndarray) -> np.ndarray:
-    share = probability.clip(1e-4, 1 - 1e-4)
-    return np.log(share / (1 - share))
+def _prior(probability: np.ndarray) -> np.ndarray:
+    """The generator's say on a window of the picture, from its probability of nucleus (h, w)."""
+    return mask_prior(torch.logit(torch.from_numpy(probability), eps=1e-4)).numpy()

@@ -81,3 +81,16 @@ def mask_prompt(nuclei_map: Tensor, size: tuple[int, int]) -> Tensor:
     nuclei, depth = nuclei_map.float().unbind(1)
     hint = nuclei.clamp(-CERTAIN, CERTAIN) + 2 * CERTAIN * (depth.sigmoid() - 0.5)
     return F.interpolate(hint[:, None], size=size, mode="bilinear", align_corners=False, antialias=False)
+
+
+SAY = 4.0
+"""Most that the generator adds to or takes from a pixel's mask logit."""
+
+
+def mask_prior(nuclei_logits: Tensor) -> Tensor:
+    """What the generator says of each pixel, as logits to add to the decoder's, in -SAY to SAY.
+
+    The decoder's masks have half the picture's resolution or less; the generator has all of it. So the decoder
+    tells nuclei apart, the generator draws the border, and both learn from the sum.
+    """
+    return SAY * nuclei_logits.float().tanh()

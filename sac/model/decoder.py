@@ -87,9 +87,7 @@ class WindowDecoder:
             rows = (group == index).nonzero()[:, 0]
             chosen = prompts[rows]
             order.append(rows)
-            parts.append(
-                self._batch(decoder, prompt_encoder, features, chosen, mask_prompts, chosen.origins)
-            )
+            parts.append(self._batch(decoder, prompt_encoder, features, chosen, mask_prompts, chosen.origins))
         back = torch.cat(order).argsort()
         return torch.cat([p[0] for p in parts])[back], torch.cat([p[1] for p in parts])[back]
 

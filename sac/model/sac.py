@@ -60,6 +60,11 @@ class SAC(nn.Module):
         """Frame pixels per token."""
         return self.frame // self.tokens
 
+    @property
+    def token_pixels(self) -> int:
+        """Tile pixels per token."""
+        return self.config.tile // self.tokens
+
     def encode(self, images: Tensor, adapted: bool = True) -> Tensor:
         """Image embeddings (B, C, h, w) of frames (B, 3, frame, frame), RGB 0 to 255."""
         with nullcontext() if adapted else self.sam.image_encoder.disable_adapter():

@@ -6,8 +6,8 @@ import re
 from functools import partial
 
 from segment_anything import sam_model_registry
-from segment_anything.modeling.common import LayerNorm2d
 from segment_anything.modeling import ImageEncoderViT, MaskDecoder, PromptEncoder, Sam, TwoWayTransformer
+from segment_anything.modeling.common import LayerNorm2d
 from torch import Tensor, nn
 
 from sac.config import BASES

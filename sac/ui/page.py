@@ -26,7 +26,7 @@ def build_page() -> gr.Blocks:
     """The whole page, ready to launch with `launch_settings()`."""
     with gr.Blocks(title="Segment Any Cell", delete_cache=SWEEP, analytics_enabled=False) as page:
         gr.Markdown(
-            f"# Segment Any Cell\nEvery nucleus of a microscopy image, with the prompts that found it. Version {__version__}.",
+            f"# Segment Any Cell\nEvery nucleus of a microscopy image, with the prompts that found it. {__version__}",
             elem_id="sac-title",
         )
         with gr.Tab("Segment"):
@@ -36,5 +36,7 @@ def build_page() -> gr.Blocks:
 
 def launch_settings() -> dict[str, Any]:
     """How the page is served, wherever it runs."""
-    theme = gr.themes.Default(primary_hue="teal", neutral_hue="slate", font=FONTS, font_mono=["ui-monospace", "monospace"])
+    theme = gr.themes.Default(
+        primary_hue="teal", neutral_hue="slate", font=FONTS, font_mono=["ui-monospace", "monospace"]
+    )
     return {"theme": theme, "css": CSS, "max_file_size": LIMITS.upload, "run_history": False}

@@ -71,7 +71,10 @@ def build_segment_tab() -> None:
                 label="Image: PNG, JPEG, WebP, BMP, TIFF", elem_id="sac-upload", height=150, type="filepath"
             )
             with gr.Row(elem_id="sac-examples"):
-                examples = [gr.Button(label, size="sm", min_width=110, elem_id=f"sac-example-{number}") for number, label in enumerate(EXAMPLES, start=1)]
+                examples = [
+                    gr.Button(label, size="sm", min_width=110, elem_id=f"sac-example-{number}")
+                    for number, label in enumerate(EXAMPLES, start=1)
+                ]
             model = gr.Dropdown(list(MODEL_NAMES.items()), value=hub.DEFAULT, label="Checkpoint", elem_id="sac-model")
             mode = gr.Radio(list(MODE_NAMES.items()), value="instances", label="Mode", elem_id="sac-mode")
             start = gr.Button("Segment", variant="primary", size="lg", elem_id="sac-segment")
@@ -114,7 +117,11 @@ def _runner(canvas: SegCanvas):
         if opened is None:
             raise ImageError("There is no image yet: drop one on the upload field, or pick an example.")
         run = segment_image(opened.image, model, mode, lambda share, word: progress(share, desc=word))
-        return canvas.show(run.result, next(revisions)), _told(run), gr.DownloadButton(value=_zip(run.result), visible=True)
+        return (
+            canvas.show(run.result, next(revisions)),
+            _told(run),
+            gr.DownloadButton(value=_zip(run.result), visible=True),
+        )
 
     return press
 

@@ -56,7 +56,9 @@ def test_embedding_is_a_function(sac, embedding):
     assert np.array_equal(picture, _picture())
 
 
-@pytest.mark.parametrize("size, scale, tiles", [((256, 256), 1.0, 1), ((100, 300), 1.0, 2), ((90, 40), 2.0, 1), ((1, 1), 1.0, 1)])
+@pytest.mark.parametrize(
+    "size, scale, tiles", [((256, 256), 1.0, 1), ((100, 300), 1.0, 2), ((90, 40), 2.0, 1), ((1, 1), 1.0, 1)]
+)
 def test_embedding_is_on_the_pictures_own_pixels(sac, size, scale, tiles):
     picture = np.random.default_rng(0).integers(0, 255, (*size, 3)).astype(np.uint8)
     found = embed(sac, picture, scale, SegmentOptions())

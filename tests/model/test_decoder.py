@@ -80,9 +80,12 @@ def test_a_window_as_large_as_the_embedding_is_sams_own_decoding(sam, features, 
 
 def test_place_and_centre_agree_on_a_window_in_the_centre(sam, features, hints):
     prompts = _prompts(origins=((8, 8),) * 4)
-    found = [WindowDecoder(16, e)(sam.mask_decoder, sam.prompt_encoder, features, prompts, hints)[0] for e in ("place", "centre")]
-    assert found[0].shape == (4, 4, 64, 64)
-    assert torch.allclose(found[0], found[1], atol=1e-4)
+    place, centre = (
+        WindowDecoder(16, encoding)(sam.mask_decoder, sam.prompt_encoder, features, prompts, hints)[0]
+        for encoding in ("place", "centre")
+    )
+    assert place.shape == (4, 4, 64, 64)
+    assert torch.allclose(place, centre, atol=1e-4)
 
 
 def test_place_and_centre_differ_elsewhere(sam, features):

@@ -54,5 +54,12 @@ def find_pairs(folder: Path) -> list[Pair]:
 
 def load(pair: Pair, source: str = "") -> Sample:
     """Reads a pair. A label file is one instance map: integers, one number per nucleus."""
-    with Image.open(pair.image) as image, Image.open(pair.labels) as labels:
-        return Sample(pair.name, np.array(image.convert("RGB")), np.array(labels).astype(np.int32), source)
+    return Sample(pair.name, _read(pair.image, "RGB"), _read(pair.labels).astype(np.int32), source)
+
+
+def _read(path: Path, mode: str | None = None) -> np.ndarray:
+    try:
+        with Image.open(path) as image:
+            return np.array(image.convert(mode) if mode else image)
+    except OSError as error:
+        raise DataError(f"{path.name} cannot be read as an image") from error

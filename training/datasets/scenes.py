@@ -26,7 +26,7 @@ def scene(rng: np.random.Generator, side: int = 256) -> tuple[Array, Array]:
 
 
 def _two_colours(rng) -> tuple[Array, Array]:
-    """Colours (3,) of ground and shapes, somewhat apart. Half are grey; most grounds are nearly dark or nearly light."""
+    """Colours (3,) of ground and shapes, somewhat apart. Half are grey; most grounds are nearly dark or light."""
     while True:
         ground, ink = rng.uniform(0, 255, (2, 1 if rng.random() < 0.5 else 3)) * np.ones((2, 3))
         if rng.random() < 0.8:
