@@ -115,7 +115,7 @@ class SegmentOptions:
 
     mode: Mode = "instances"
     """"instances": a mask per nucleus. "semantic": one mask of all nuclei, as in the paper."""
-    strategy: Strategy = "probability"
+    strategy: Strategy = "centroid"
     """Discriminating strategy: a component's centroid, or its most probable pixels."""
     negatives: int = 4
     """Most neighbours that become negative points of a nucleus (instances)."""

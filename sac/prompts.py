@@ -14,7 +14,7 @@ from skimage.segmentation import watershed
 from sac.config import SegmentOptions
 
 POSITIVE, NEGATIVE, UNUSED = 1, 0, -1
-PROMINENCE = 0.08
+PROMINENCE = 0.2
 """How much, in units of the distance map, two summits must be parted by a valley to be two nuclei."""
 REACH = 2.7
 """A neighbour's point is a negative within this many nuclear diameters: what a decoding window shows."""
@@ -59,9 +59,13 @@ def seeds(nuclei_map: np.ndarray, grain: float = 1.0) -> np.ndarray:
     return label(summits, connectivity=2).astype(np.int32)
 
 
-def spread(summits: np.ndarray, nuclei_map: np.ndarray) -> np.ndarray:
-    """The generator's own nuclei: its summits (H, W) grown by watershed over all that is probably nucleus."""
-    return watershed(-nuclei_map[1], summits, mask=nuclei_map[0] > 0.5).astype(np.int32)
+def spread(markers: np.ndarray, nuclei_map: np.ndarray) -> np.ndarray:
+    """Markers (H, W) grown by watershed over all that the generator takes for nucleus. Returns (H, W) int32.
+
+    From the generator's own summits these are its nuclei; from decoded masks, the masks without what they left over.
+    """
+    inside = (nuclei_map[0] > 0.5) | (markers > 0)
+    return watershed(-nuclei_map[1], markers, mask=inside).astype(np.int32)
 
 
 def instance_prompts(nuclei_map: np.ndarray, options: SegmentOptions, diameter: float) -> Prompts:

@@ -13,7 +13,7 @@ from sac.inference.instances import Instances, from_mask, merge
 from sac.inference.predictor import Embedding, decode, decode_semantic, embed
 from sac.inference.scale import estimate_scale
 from sac.model.sac import SAC
-from sac.prompts import Prompts, instance_prompts, semantic_prompts
+from sac.prompts import Prompts, instance_prompts, semantic_prompts, spread
 
 Progress = Callable[[float, str], None]
 
@@ -43,7 +43,8 @@ def auto_prompts(sac: SAC, embedding: Embedding, options: SegmentOptions) -> Pro
 def answer(sac: SAC, embedding: Embedding, prompts: Prompts, options: SegmentOptions) -> Instances:
     """What SAM's decoder makes of prompts: where an edit re-enters."""
     if options.mode == "instances":
-        return merge(decode(sac, embedding, prompts, options), prompts, embedding.size, options)
+        found = merge(decode(sac, embedding, prompts, options), prompts, embedding.size, options)
+        return replace(found, labels=spread(found.labels, embedding.nuclei_map)) if options.adapted else found
     return from_mask(decode_semantic(sac, embedding, prompts, options), prompts)
 
 

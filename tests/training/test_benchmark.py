@@ -1,0 +1,59 @@
+"""The benchmark: a table with a row per data folder and method, from figures that can be worked out again."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from sac.metrics import score
+from training.__main__ import main
+from training.baselines import otsu_watershed
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A data folder of two pictures of bright discs on dark, with their labels."""
+    for part in ("images", "labels"):
+        (tmp_path / "discs" / "val" / part).mkdir(parents=True)
+    y, x = np.mgrid[:160, :160]
+    for number, places in enumerate([((40, 40), (110, 50)), ((50, 100), (100, 40), (120, 120))]):
+        labels = np.zeros((160, 160), np.uint16)
+        for label, (cx, cy) in enumerate(places, start=1):
+            labels[(x - cx) ** 2 + (y - cy) ** 2 < 12**2] = label
+        pixels = np.repeat(np.where(labels > 0, 190, 15).astype(np.uint8)[..., None], 3, axis=2)
+        Image.fromarray(pixels).save(tmp_path / "discs" / "val" / "images" / f"{number}.png")
+        Image.fromarray(labels).save(tmp_path / "discs" / "val" / "labels" / f"{number}.png")
+    return tmp_path / "discs" / "val"
+
+
+def test_table_holds_the_means_of_what_the_metrics_say(folder, tmp_path, capsys):
+    out = tmp_path / "out"
+    arguments = ["benchmark", "--data", str(folder), "--methods", "otsu", "generator", "sac", "--out", str(out)]
+    assert main(arguments) == 0
+    table = pd.read_csv(out / "table.csv").set_index("method")
+    assert list(table.index) == ["otsu", "generator", "sac"] and set(table["data"]) == {"discs/val"}
+    expected = []
+    for number in (0, 1):
+        pixels = np.array(Image.open(folder / "images" / f"{number}.png"))
+        truth = np.array(Image.open(folder / "labels" / f"{number}.png"))
+        expected.append(score(truth, otsu_watershed(pixels)).msa)
+    assert table.loc["otsu", "msa"] == pytest.approx(np.mean(expected), abs=1e-3)
+    assert table.loc["otsu", "dice"] > 0.9 and table.loc["sac", "dice"] > 0.8
+    assert len(pd.read_csv(out / "images.csv")) == 6
+    assert (out / "table.md").read_text() in capsys.readouterr().out
+    assert Image.open(out / "table.png").width > 100
+
+
+def test_names_choose_images(folder, tmp_path):
+    (tmp_path / "names.txt").write_text("1\n")
+    arguments = ["benchmark", "--data", str(folder), "--methods", "otsu", "--out", str(tmp_path / "out")]
+    assert main([*arguments, "--names", str(tmp_path / "names.txt")]) == 0
+    assert pd.read_csv(tmp_path / "out" / "images.csv")["image"].tolist() == [1]
+
+
+@pytest.mark.parametrize(
+    ("change", "word"), [(["--methods", "magic"], "unknown method 'magic'"), (["--models", "a", "b"], "2 models for 1")]
+)
+def test_what_does_not_fit_is_said(folder, tmp_path, capsys, change, word):
+    assert main(["benchmark", "--data", str(folder), "--out", str(tmp_path / "out"), *change]) == 1
+    assert word in capsys.readouterr().err
