@@ -17,40 +17,63 @@ from tqdm import tqdm
 from sac import hub
 from sac.config import SegmentOptions
 from sac.errors import OptionError
-from sac.images import Image
-from sac.inference.predictor import embed
+from sac.inference.predictor import Embedding, embed
 from sac.inference.scale import estimate_scale
-from sac.inference.segment import segment
+from sac.inference.segment import answer, auto_prompts
 from sac.metrics import score
 from sac.model.sac import SAC
 from training.baselines import generator_alone, otsu_watershed
 from training.datasets.folder import find_pairs, load
 
-Method = Callable[[SAC, np.ndarray], np.ndarray]
-"""From a model and pixels (H, W, 3) uint8 to a label map (H, W)."""
-
 FIGURES = ("dice", "iou", "aji", "pq", "f1", "ap50", "msa", "seconds")
 
 
-def _sac(options: SegmentOptions) -> Method:
-    return lambda sac, pixels: segment(Image("", pixels), sac, options).labels
+class Subject:
+    """A picture and a model. Methods share its embeddings, but each is charged their time."""
+
+    def __init__(self, sac: SAC, pixels: np.ndarray):
+        self.sac, self.pixels = sac, pixels
+        self._embeddings: dict[bool, tuple[Embedding, float]] = {}
+        self._reused = 0.0
+
+    def embedding(self, adapted: bool = True) -> Embedding:
+        if adapted in self._embeddings:
+            self._reused += self._embeddings[adapted][1]
+        else:
+            begun = time.perf_counter()
+            options = SegmentOptions(adapted=adapted)
+            found = embed(self.sac, self.pixels, estimate_scale(self.sac, self.pixels), options)
+            self._embeddings[adapted] = found, time.perf_counter() - begun
+        return self._embeddings[adapted][0]
+
+    def timed(self, method: Method) -> tuple[np.ndarray, float]:
+        """A method's label map (H, W) and its seconds, as if it had been alone."""
+        self._reused, begun = 0.0, time.perf_counter()
+        found = method(self)
+        return found, time.perf_counter() - begun + self._reused
 
 
-def _generator(sac: SAC, pixels: np.ndarray) -> np.ndarray:
-    embedding = embed(sac, pixels, estimate_scale(sac, pixels), SegmentOptions())
-    return generator_alone(embedding, sac.config.diameter)
+Method = Callable[[Subject], np.ndarray]
+
+
+def _sam(options: SegmentOptions) -> Method:
+    def method(subject: Subject) -> np.ndarray:
+        embedding = subject.embedding(options.adapted)
+        return answer(subject.sac, embedding, auto_prompts(subject.sac, embedding, options), options).labels
+
+    return method
 
 
 INSTANCES, SEMANTIC = SegmentOptions(), SegmentOptions(mode="semantic")
 METHODS: dict[str, Method] = {
-    "otsu": lambda sac, pixels: otsu_watershed(pixels),
-    "generator": _generator,
-    "vanilla": _sac(replace(INSTANCES, adapted=False, certainty=0.0)),
-    "vanilla-semantic": _sac(replace(SEMANTIC, adapted=False)),
-    "sac-semantic": _sac(SEMANTIC),
-    "sac": _sac(INSTANCES),
+    "otsu": lambda subject: otsu_watershed(subject.pixels),
+    "generator": lambda subject: generator_alone(subject.embedding(), subject.sac.config.diameter),
+    "vanilla": _sam(replace(INSTANCES, adapted=False, certainty=0.0)),
+    "vanilla-semantic": _sam(replace(SEMANTIC, adapted=False)),
+    "sac-semantic": _sam(SEMANTIC),
+    "sac": _sam(INSTANCES),
 }
-"""The vanilla ones are the same base without adapter, with its own decoder, on the prompts that SAC gets."""
+"""The vanilla ones are the same base without adapter, with its own decoder, on the points that SAC gets."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -88,14 +111,11 @@ def _measure(folder: Path, model: str, methods: list[str], names: set[str] | Non
     rows = []
     for pair in tqdm(pairs, desc=name, mininterval=2):
         sample = load(pair)
+        subject = Subject(sac, sample.image)
         for method in methods:
-            begun = time.perf_counter()
-            found = METHODS[method](sac, sample.image)
-            seconds = time.perf_counter() - begun
-            figures = score(sample.labels, found).to_json()
-            rows.append(
-                {"data": name, "model": model, "method": method, "image": pair.name, **figures, "seconds": seconds}
-            )
+            found, seconds = subject.timed(METHODS[method])
+            told = {"data": name, "model": model, "method": method, "image": pair.name}
+            rows.append({**told, **score(sample.labels, found).to_json(), "seconds": seconds})
     return rows
 
 

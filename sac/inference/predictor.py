@@ -25,6 +25,8 @@ from sac.prompts import POSITIVE, Prompts
 
 TILES_AT_ONCE = 4
 PROMPTS_AT_ONCE = 64
+FLIPS = ((), (3,), (2,), (2, 3))
+"""Mirrorings over which the generator's map is averaged: steadier, and cheap beside the image encoder."""
 DARKEST_RANGE = 24
 """Narrowest range of intensities that is stretched to the full one; less is noise."""
 
@@ -55,17 +57,17 @@ def stretched(pixels: np.ndarray) -> np.ndarray:
 
 
 @torch.inference_mode()
-def nuclei_maps(sac: SAC, crops: Tensor) -> Tensor:
+def nuclei_maps(sac: SAC, crops: Tensor, flips: tuple[tuple[int, ...], ...] = FLIPS) -> Tensor:
     """The generator's maps (T, 2, side, side), logits, of crops (T, 3, side, side) RGB 0 to 255."""
     with _fast(sac):
-        return sac.generator(crops).float()
+        return sum(sac.generator(crops.flip(axes)).float().flip(axes) for axes in flips) / len(flips)
 
 
 def map_of_parts(sac: SAC, pixels: np.ndarray, most: int) -> list[np.ndarray]:
     """The generator's maps (2, h, w), probabilities, of at most `most` tiles spread over a picture at its own scale."""
     tiles = plan_tiles(pixels.shape[:2], sac.config.tile, 0)
     chosen = [tiles[i] for i in np.unique(np.linspace(0, len(tiles) - 1, min(most, len(tiles))).round().astype(int))]
-    maps = nuclei_maps(sac, _crops(sac, stretched(pixels), chosen)).sigmoid().cpu().numpy()
+    maps = nuclei_maps(sac, _crops(sac, stretched(pixels), chosen), flips=((),)).sigmoid().cpu().numpy()
     inside = [(pixels.shape[0] - t.y, pixels.shape[1] - t.x) for t in chosen]
     return [m[:, :height, :width] for m, (height, width) in zip(maps, inside)]
 
