@@ -26,7 +26,7 @@ def main(arguments: list[str] | None = None) -> int:
         return _say(error)
     status = 0
     taken: set[str] = set()
-    for path in tqdm(parsed.images, unit="image", disable=len(parsed.images) < 2):
+    for path in tqdm(parsed.images, unit="image", disable=None):
         try:
             _segment_file(path, sac, parsed.model, options, parsed.out, taken)
         except SacError as error:
@@ -57,7 +57,7 @@ def _segment_file(path: Path, sac: SAC, model: str, options: SegmentOptions, out
 
 
 def _say(error: SacError) -> int:
-    print(error, file=sys.stderr)
+    tqdm.write(str(error), file=sys.stderr)
     return 1
 
 
