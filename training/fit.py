@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
+from accelerate import PartialState
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
@@ -65,6 +66,8 @@ def fit_to(out: Path, data: list[str], config: SACConfig, options: FitOptions, r
     kept, held_out = split(samples, options.hold_out)
     sac = hub.load(options.start) if options.start else hub.new(config)
     sac = fit(sac, kept, options, out, resume)
+    if not PartialState().is_main_process:
+        return
     sac.config = replace(sac.config, provenance=_provenance(data, options, len(kept), len(held_out)))
     hub.save(sac, out, sac_card(out.name, sac.config))
     (out / "held_out.txt").write_text("".join(f"{s.name}\n" for s in held_out))

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import torch.nn.functional as F
+from accelerate import PartialState
 from scipy import ndimage
 from segment_anything.modeling import Sam
 from torch import Tensor, nn
@@ -47,7 +48,8 @@ class PretrainOptions:
 def pretrain_to(out: Path, options: PretrainOptions, resume: bool) -> None:
     """Trains and writes the base with its card to `out`."""
     sam = pretrain(options, out, resume)
-    save_base(sam, out, base_card(shlex.join(["python", "-m", "training", *sys.argv[1:]]), options.seed))
+    if PartialState().is_main_process:
+        save_base(sam, out, base_card(shlex.join(["python", "-m", "training", *sys.argv[1:]]), options.seed))
 
 
 def pretrain(options: PretrainOptions, out: Path, resume: bool = False) -> Sam:
