@@ -25,7 +25,7 @@ from sac.ui.errors import shows_errors
 from sac.ui.examples import EXAMPLES
 
 MODE_NAMES = {"Instances: one mask per nucleus": "instances", "Semantic: one mask of all nuclei": "semantic"}
-MODEL_NAMES = {"nuclei (fluorescence, general)": "nuclei", "nuclei-he (H&E, stained)": "nuclei-he"}
+MODEL_NAMES = {"nuclei (general)": "nuclei", "nuclei-he (H&E, stains)": "nuclei-he"}
 INFERENCE = {"concurrency_id": "inference", "concurrency_limit": 1}
 """One picture at a time: two at once on two cores would both be slower than one after the other."""
 
