@@ -9,9 +9,11 @@ from sac.errors import CheckpointError, OptionError
 
 Mode = Literal["instances", "semantic"]
 Strategy = Literal["centroid", "probability"]
+Kinds = Literal["both", "positive", "negative"]
 
 MODES = ("instances", "semantic")
 STRATEGIES = ("centroid", "probability")
+KINDS = ("both", "positive", "negative")
 BASES = ("tiny", "vit_b", "vit_l", "vit_h")
 
 
@@ -121,6 +123,8 @@ class SegmentOptions:
     """Most neighbours that become negative points of a nucleus (instances)."""
     pairs: int = 8
     """Positive and negative points per tile (semantic)."""
+    kinds: Kinds = "both"
+    """Which automatic points are given. A nucleus of its own (instances) always keeps its positive point."""
     overlap: int = 64
     """Pixels that neighbouring tiles share, in the scaled picture."""
     scale: float = 0.0
@@ -135,6 +139,8 @@ class SegmentOptions:
             raise OptionError(f"unknown mode {self.mode!r}; it is one of {', '.join(MODES)}")
         if self.strategy not in STRATEGIES:
             raise OptionError(f"unknown strategy {self.strategy!r}; it is one of {', '.join(STRATEGIES)}")
+        if self.kinds not in KINDS:
+            raise OptionError(f"unknown kinds of points {self.kinds!r}; it is one of {', '.join(KINDS)}")
         if not 0 <= self.negatives <= 64 or not 1 <= self.pairs <= 64:
             raise OptionError(f"negatives {self.negatives} and pairs {self.pairs} must lie in 0 to 64 and 1 to 64")
         if self.overlap < 0:
@@ -159,6 +165,12 @@ class Limits:
     """Bytes of a checkpoint's file."""
     queue: int = 20
     """Requests that wait at once."""
+    embeddings: int = 2**30
+    """Bytes of image embeddings that are kept for all visitors together; the least recently used go first."""
+    pictures: int = 50
+    """Pictures that one browser tab holds at once."""
+    undo: int = 2**29
+    """Bytes of history that one picture keeps; beyond it, the oldest steps go."""
 
 
 LIMITS = Limits()

@@ -17,6 +17,10 @@ class OptionError(SacError):
     """A setting outside what is accepted."""
 
 
+class EditError(SacError):
+    """An edit that does not fit the picture as it stands."""
+
+
 class DataError(SacError):
     """A training or evaluation set that does not hold what it should."""
 

@@ -15,6 +15,7 @@ import numpy as np
 import shapely
 import tifffile
 from PIL import Image as PillowImage
+from PIL.PngImagePlugin import PngInfo
 from scipy import ndimage
 from shapely.geometry import mapping
 from skimage.measure import regionprops
@@ -24,6 +25,7 @@ from sac.config import SegmentOptions
 from sac.images import Image
 from sac.inference.instances import Instances
 from sac.overlay import outlined, with_points
+from sac.prompts import UNUSED, Prompts
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """First characters of a text cell that a spreadsheet would run."""
@@ -51,8 +53,8 @@ class Result:
 
 
 def label_tiff(result: Result) -> bytes:
-    """The label map, uint16, or uint32 above 65,535 nuclei; pixel size where it is known."""
-    kind = np.uint16 if len(result.found) <= np.iinfo(np.uint16).max else np.uint32
+    """The label map, uint16, or uint32 where a number is above 65,535; pixel size where it is known."""
+    kind = np.uint16 if result.found.labels.max(initial=0) <= np.iinfo(np.uint16).max else np.uint32
     microns = result.image.microns
     resolution = {"resolution": (1e4 / microns,) * 2, "resolutionunit": "CENTIMETER"} if microns else {}
     stream = io.BytesIO()
@@ -62,21 +64,19 @@ def label_tiff(result: Result) -> bytes:
 
 
 def overlay_png(result: Result) -> bytes:
-    """The picture with outlines and both kinds of points."""
+    """The picture with outlines and both kinds of points; model, settings and software as its text."""
     drawn = with_points(outlined(result.image.pixels, result.found.labels), result.found.prompts)
-    stream = io.BytesIO()
-    PillowImage.fromarray(drawn).save(stream, "PNG")
+    stream, told = io.BytesIO(), PngInfo()
+    told.add_text("Software", _software(result))
+    PillowImage.fromarray(drawn).save(stream, "PNG", pnginfo=told)
     return stream.getvalue()
 
 
 def prompts_json(result: Result) -> bytes:
-    """The automatic prompts, row by row, with the nucleus each row became (null where it became none)."""
-    nucleus = {int(row): number for number, row in enumerate(result.found.prompt, start=1)}
-    if result.options.mode == "semantic":
-        nucleus = {}
+    """The prompts, row by row, with the nucleus each row became (null where it became none)."""
+    nucleus = {int(row): int(number) for row, number in zip(result.found.prompt, result.found.numbers)}
     rows = [
-        {"nucleus": nucleus.get(row), "points": [_point(p, k) for p, k in zip(points, kinds) if k >= 0]}
-        for row, (points, kinds) in enumerate(zip(result.found.prompts.points, result.found.prompts.labels))
+        {"nucleus": nucleus.get(row), **_asked(result.found.prompts[[row]])} for row in range(len(result.found.prompts))
     ]
     return _json({**result.about(), "prompts": rows})
 
@@ -93,7 +93,7 @@ def nuclei_csv(result: Result) -> bytes:
 
 COLUMNS = (
     "nucleus", "x_px", "y_px", "area_px", "perimeter_px", "major_axis_px", "minor_axis_px", "orientation_deg",
-    "solidity", "certainty", "image", "model", "settings", "software",
+    "solidity", "certainty", "stability", "origin", "image", "model", "settings", "software",
 )  # fmt: skip
 MICRON_COLUMNS = ("x_um", "y_um", "area_um2", "perimeter_um")
 
@@ -104,7 +104,10 @@ def measurements(result: Result) -> list[dict[str, Any]]:
     told = {"image": about["image"], "model": about["model"], "software": about["software"]}
     told["settings"] = json.dumps(about["settings"])
     rows = []
-    for region in regionprops(result.found.labels):
+    found = result.found
+    for region, certainty, stability, origin in zip(
+        regionprops(found.labels), found.certainty, found.stability, found.origin
+    ):
         y, x = region.centroid
         row = {
             "nucleus": region.label,
@@ -116,7 +119,9 @@ def measurements(result: Result) -> list[dict[str, Any]]:
             "minor_axis_px": round(region.axis_minor_length, 2),
             "orientation_deg": round(float(np.degrees(region.orientation)), 1),
             "solidity": round(float(region.solidity), 4),
-            "certainty": round(float(result.found.certainty[region.label - 1]), 4),
+            "certainty": round(float(certainty), 4),
+            "stability": round(float(stability), 4),
+            "origin": origin,
         }
         rows.append(row | told | _in_microns(row, result.image.microns))
     return rows
@@ -136,8 +141,9 @@ def _in_microns(row: dict[str, Any], microns: float | None) -> dict[str, float]:
 def geojson(result: Result) -> bytes:
     """A FeatureCollection as QuPath imports it: each nucleus a polygon along its pixels' edges, with holes."""
     features = []
-    for number, window in enumerate(ndimage.find_objects(result.found.labels), start=1):
-        certainty = round(float(result.found.certainty[number - 1]), 4)
+    windows = ndimage.find_objects(result.found.labels)
+    for number, certainty in zip(result.found.numbers.tolist(), result.found.certainty.tolist()):
+        window = windows[number - 1]
         features.append({
             "type": "Feature",
             "geometry": mapping(polygon(result.found.labels[window] == number, window[1].start, window[0].start)),
@@ -145,7 +151,7 @@ def geojson(result: Result) -> bytes:
                 "objectType": "detection",
                 "name": f"nucleus {number}",
                 "classification": {"name": "Nucleus", "color": [0, 200, 120]},
-                "measurements": {"certainty": certainty},
+                "measurements": {"certainty": round(certainty, 4)},
             },
         })  # fmt: skip
     return _json({"type": "FeatureCollection", "features": features, "properties": result.about()})
@@ -197,8 +203,19 @@ def safe_stem(name: str) -> str:
     return safe.encode()[:120].decode(errors="ignore").strip(". ") or "image"
 
 
-def _point(place: np.ndarray, kind: int) -> dict[str, Any]:
-    return {"x": round(float(place[0]), 2), "y": round(float(place[1]), 2), "label": int(kind)}
+def _asked(row: Prompts) -> dict[str, Any]:
+    """One row's points, each with whether a user set it, and its box, where it has one."""
+    by_hand = row.by_hand[0].tolist() if row.by_hand is not None else [False] * row.labels.shape[1]
+    asked: dict[str, Any] = {
+        "points": [
+            {"x": round(x, 2), "y": round(y, 2), "label": kind, "by_hand": hand}
+            for (x, y), kind, hand in zip(row.points[0].tolist(), row.labels[0].tolist(), by_hand)
+            if kind != UNUSED
+        ]
+    }
+    if row.boxes is not None and np.isfinite(row.boxes).all():
+        asked["box"] = [round(v, 2) for v in row.boxes[0].tolist()]
+    return asked
 
 
 def _cell(value: Any) -> Any:

@@ -24,21 +24,31 @@ REACH = 2.7
 class Prompts:
     """What to segment, one row per nucleus (or per tile in semantic mode), in pixels of its image.
 
-    points (N, P, 2) float32, (x, y); labels (N, P) int8: 1 inside, 0 outside, -1 unused.
+    points (N, P, 2) float32, (x, y); labels (N, P) int8: 1 inside, 0 outside, -1 unused. by_hand (N, P) bool: set by
+    a user, not by the generator; none where None. boxes (N, 4) float32, (x0, y0, x1, y1), NaN where a row has none;
+    None where no row has one.
     """
 
     points: np.ndarray
     labels: np.ndarray
+    by_hand: np.ndarray | None = None
+    boxes: np.ndarray | None = None
 
     def __post_init__(self):
         if self.points.shape != (*self.labels.shape, 2):
             raise ValueError(f"each point needs one label: points {self.points.shape}, labels {self.labels.shape}")
+        if self.by_hand is not None and self.by_hand.shape != self.labels.shape:
+            raise ValueError(f"by_hand {self.by_hand.shape} does not fit labels {self.labels.shape}")
+        if self.boxes is not None and self.boxes.shape != (len(self.points), 4):
+            raise ValueError(f"each row needs one box: {self.boxes.shape} for {len(self.points)} rows")
 
     def __len__(self) -> int:
         return len(self.points)
 
     def __getitem__(self, rows) -> Prompts:
-        return Prompts(self.points[rows], self.labels[rows])
+        by_hand = None if self.by_hand is None else self.by_hand[rows]
+        boxes = None if self.boxes is None else self.boxes[rows]
+        return Prompts(self.points[rows], self.labels[rows], by_hand, boxes)
 
     @property
     def shown(self) -> list[tuple[float, float, int]]:
@@ -81,7 +91,7 @@ def instance_prompts(nuclei_map: np.ndarray, options: SegmentOptions, diameter: 
     if not count:
         return Prompts(points, labels)
     points[:, 0], labels[:, 0] = middles, POSITIVE
-    if options.negatives and count > 1:
+    if options.negatives and options.kinds == "both" and count > 1:
         reach = REACH * diameter
         near = min(options.negatives, count - 1)
         distance, index = cKDTree(middles).query(middles, k=near + 1, distance_upper_bound=reach)
@@ -114,8 +124,10 @@ def semantic_prompts(nuclei_map: np.ndarray, options: SegmentOptions) -> Prompts
     outside = _most_certain(1 - probability, k)
     points = np.zeros((1, 2 * k, 2), np.float32)
     labels = np.full((1, 2 * k), UNUSED, np.int8)
-    points[0, : len(inside)], labels[0, : len(inside)] = inside, POSITIVE
-    points[0, k : k + len(outside)], labels[0, k : k + len(outside)] = outside, NEGATIVE
+    if options.kinds != "negative":
+        points[0, : len(inside)], labels[0, : len(inside)] = inside, POSITIVE
+    if options.kinds != "positive":
+        points[0, k : k + len(outside)], labels[0, k : k + len(outside)] = (outside, NEGATIVE)
     return Prompts(points, labels)
 
 

@@ -21,8 +21,10 @@ from sac.export import (
     FILES, Result, geojson, label_tiff, nuclei_csv, overlay_png, polygon, prompts_json, safe_stem, write_all, zipped,
 )  # fmt: skip
 from sac.images import Image
+from sac.inference import edits
 from sac.inference.instances import Instances
-from sac.prompts import Prompts
+from sac.inference.session import Point, Session
+from sac.prompts import NEGATIVE, Prompts
 
 SIZE = (40, 50)
 NAMES = {"labels.tif", "overlay.png", "prompts.json", "nuclei.csv", "geojson"}
@@ -51,9 +53,16 @@ def prompts_by_hand():
 def result(name="cells.png", microns=None, model="nuclei", mode="instances", labels=None):
     labels = labels_by_hand() if labels is None else labels
     count = int(labels.max())
-    rows = np.array([0, 1, 2, 3])[:count] if count <= 4 else np.zeros(count, int)
-    certainty = np.linspace(0.9, 0.6, count, dtype=np.float32)
-    found = Instances(labels, certainty, prompts_by_hand(), rows, ("a note",))
+    found = Instances(
+        labels=labels,
+        numbers=np.arange(1, count + 1),
+        certainty=np.linspace(0.9, 0.6, count, dtype=np.float32),
+        stability=np.linspace(0.8, 0.5, count, dtype=np.float32),
+        prompts=prompts_by_hand(),
+        prompt=np.arange(count) if mode == "instances" and count <= 4 else np.full(count, -1),
+        origin=("automatic",) * count,
+        notes=("a note",),
+    )
     pixels = np.full((*labels.shape, 3), 100, np.uint8)
     return Result(Image(name, pixels, microns), found, model, SegmentOptions(mode=mode))
 
@@ -115,7 +124,8 @@ def test_a_model_in_a_folder_of_any_name(make):
 def test_prompts_say_which_nucleus_they_became():
     told = strict(prompts_json(result()))
     assert [row["nucleus"] for row in told["prompts"]] == [1, 2, 3, 4, None]
-    assert told["prompts"][1]["points"] == [{"x": 19, "y": 9, "label": 1}, {"x": 9, "y": 7, "label": 0}]
+    own, neighbour = {"x": 19, "y": 9, "label": 1, "by_hand": False}, {"x": 9, "y": 7, "label": 0, "by_hand": False}
+    assert told["prompts"][1] == {"nucleus": 2, "points": [own, neighbour]}
     assert [len(row["points"]) for row in told["prompts"]] == [2, 2, 1, 2, 1]
 
 
@@ -141,6 +151,7 @@ def test_the_table_has_the_numbers_worked_out_by_hand():
     assert (read["x_px"][1], read["y_px"][1]) == (19.5, 9.5)  # columns 15 to 24, rows 8 to 11
     assert (read["x_px"][2], read["y_px"][2]) == (49, 39)
     assert read["certainty"].tolist() == pytest.approx([0.9, 0.8, 0.7, 0.6])
+    assert read["stability"].tolist() == pytest.approx([0.8, 0.7, 0.6, 0.5]) and set(read["origin"]) == {"automatic"}
     assert read["solidity"][1] == 1 and read["solidity"][3] < 0.8
     assert read["major_axis_px"][1] > 2 * read["minor_axis_px"][1]
     assert not read.isna().any(axis=None) and np.isfinite(read.select_dtypes("number")).all(axis=None)
@@ -205,6 +216,62 @@ def test_a_polygon_of_any_mask_holds_its_pixels_and_no_others(seed):
     assert outline.is_valid and outline.area == inside.sum()
     rows, columns = np.indices(inside.shape)
     assert np.array_equal(shapely.contains_xy(outline, columns + 7.5, rows + 3.5), inside)
+
+
+# A session's numbers.
+
+
+@pytest.fixture(scope="module")
+def edited():
+    """Nucleus 2 deleted, 4 cut into 4 and 6, 1 with a point and a box set by hand: 1, 3, 4 and 6 are left."""
+    made = result()
+    session = edits.deleted(Session.begin(made.found, made.options), [2])
+    session = edits.split(session, [(20, 26), (22, 26)])  # 10 rows of 2 pixels: 6 | cut | 3 and the bar below
+    session, point = session.with_point(Point(7.125, 12, NEGATIVE, by_hand=True))
+    row = session.rows[1]
+    row = replace(row, points=(*row.points, (point, NEGATIVE)), box=(4.1, 5.0, 15.5, 15.0))
+    return replace(made, found=replace(session, rows={**session.rows, 1: row}).instances())
+
+
+GAPS = [1, 3, 4, 6]  # 5: the row that was asked in vain
+
+
+def test_every_file_carries_the_sessions_numbers(edited):
+    labels, read = tifffile.imread(io.BytesIO(label_tiff(edited))), table(nuclei_csv(edited))
+    assert np.unique(labels).tolist() == [0, *GAPS] and np.array_equal(labels, edited.found.labels)
+    assert read["nucleus"].tolist() == GAPS
+    assert read["area_px"].tolist() == [(labels == number).sum() for number in GAPS]
+    assert [f["properties"]["name"] for f in features(edited)] == [f"nucleus {number}" for number in GAPS]
+    for number, feature in zip(GAPS, features(edited)):
+        outline, (rows, columns) = shape(feature["geometry"]), np.nonzero(labels == number)
+        assert outline.area == len(rows) and shapely.contains_xy(outline, columns + 0.5, rows + 0.5).all()
+    told = strict(prompts_json(edited))["prompts"]
+    assert [row["nucleus"] for row in told] == [1, 3, 4, None]
+    assert told[2]["points"][0] == {"x": 20, "y": 25, "label": 1, "by_hand": False}
+
+
+def test_facts_stay_with_their_numbers(edited):
+    read = table(nuclei_csv(edited))
+    assert read["certainty"].tolist() == pytest.approx([0.9, 0.7, 0.6, 0.6])
+    assert read["stability"].tolist() == pytest.approx([0.8, 0.6, 0.5, 0.5])
+    assert read["origin"].tolist() == ["automatic", "automatic", "edited", "edited"]
+    certainties = [feature["properties"]["measurements"]["certainty"] for feature in features(edited)]
+    assert certainties == pytest.approx([0.9, 0.7, 0.6, 0.6])
+
+
+def test_points_by_hand_and_boxes_are_told(edited):
+    first, second, *_ = strict(prompts_json(edited))["prompts"]
+    assert first["points"][-1] == {"x": 7.12, "y": 12, "label": 0, "by_hand": True}
+    assert [point["by_hand"] for point in first["points"]] == [False, False, True]
+    assert first["box"] == [4.1, 5, 15.5, 15] and "box" not in second
+
+
+def test_labels_widen_for_a_high_number_of_few_nuclei():
+    labels = np.zeros(SIZE, np.int32)
+    labels[3:9, 3:9] = 65_536
+    one = replace(result(labels=(labels > 0).astype(np.int32)).found, labels=labels, numbers=np.array([65_536]))
+    read = tifffile.imread(io.BytesIO(label_tiff(replace(result(), found=one))))
+    assert read.dtype == np.uint32 and np.array_equal(read, labels)
 
 
 # All five.

@@ -100,6 +100,22 @@ def test_touching_discs_stay_two():
     assert grown[48, 50] != grown[48, 74]
 
 
+@pytest.mark.parametrize("kinds", ["positive", "negative"])
+def test_a_nucleus_of_its_own_keeps_its_positive_point_whatever_the_kinds(kinds):
+    both = instance_prompts(grid_map(), SegmentOptions(), diameter=2 * RADIUS)
+    prompts = instance_prompts(grid_map(), SegmentOptions(kinds=kinds), diameter=2 * RADIUS)
+    assert np.array_equal(positives(prompts), positives(both)) and (prompts.labels[:, 0] == POSITIVE).all()
+    assert (both.labels == NEGATIVE).any() and (prompts.labels[:, 1:] == UNUSED).all()
+
+
+@pytest.mark.parametrize("kinds, left, gone", [("positive", POSITIVE, NEGATIVE), ("negative", NEGATIVE, POSITIVE)])
+def test_semantic_points_of_one_kind_are_those_of_both_without_the_other(kinds, left, gone):
+    both = semantic_prompts(grid_map(), SegmentOptions(mode="semantic"))
+    prompts = semantic_prompts(grid_map(), SegmentOptions(mode="semantic", kinds=kinds))
+    assert set(both.labels.ravel()) == {POSITIVE, NEGATIVE} and gone not in prompts.labels
+    assert np.array_equal(prompts.points[prompts.labels == left], both.points[both.labels == left])
+
+
 @pytest.mark.parametrize("strategy", ["centroid", "probability"])
 def test_an_empty_map_gives_no_prompts(strategy):
     empty = np.zeros((2, 40, 50), np.float32)
@@ -153,6 +169,23 @@ def test_rows_are_prompts_again():
     prompts = instance_prompts(grid_map(), SegmentOptions(), diameter=20)
     some = prompts[[4, 1]]
     assert len(some) == 2 and np.array_equal(some.points[0], prompts.points[4])
+
+
+def test_rows_keep_their_hands_and_boxes():
+    points, labels = np.zeros((2, 3, 2), np.float32), np.ones((2, 3), np.int8)
+    by_hand = np.array([[True, False, False], [False, False, True]])
+    boxes = np.array([[1, 2, 3, 4], [np.nan] * 4], np.float32)
+    turned = Prompts(points, labels, by_hand, boxes)[[1, 0]]
+    assert turned.by_hand.tolist() == by_hand[::-1].tolist()
+    assert np.isnan(turned.boxes[0]).all() and turned.boxes[1].tolist() == [1, 2, 3, 4]
+    automatic = Prompts(points, labels)[[0]]
+    assert automatic.by_hand is None and automatic.boxes is None
+
+
+@pytest.mark.parametrize("by_hand, boxes", [((2, 2), (2, 4)), ((3, 2), (2, 4)), ((2, 3), (2, 2)), ((2, 3), (1, 4))])
+def test_hands_and_boxes_fit_the_rows(by_hand, boxes):
+    with pytest.raises(ValueError, match="by_hand|one box"):
+        Prompts(np.zeros((2, 3, 2), np.float32), np.zeros((2, 3), np.int8), np.zeros(by_hand, bool), np.zeros(boxes))
 
 
 def test_each_point_is_shown_once():

@@ -20,7 +20,7 @@ SMALLEST = 12
 class Mask:
     """One decoded nucleus: `logits` (h, w) float32 on the picture's pixels, from (x, y) on; > 0 is inside.
 
-    certainty: predicted IoU, 0 to 1. prompt: the row of the prompts it answers.
+    certainty: predicted IoU, 0 to 1. prompt: the row of the prompts it answers. stability: see `stability`.
     """
 
     x: int
@@ -28,6 +28,7 @@ class Mask:
     logits: np.ndarray
     certainty: float
     prompt: int
+    stability: float = 1.0
 
     @property
     def window(self) -> tuple[slice, slice]:
@@ -39,22 +40,41 @@ class Mask:
 class Instances:
     """What was found on one picture.
 
-    labels (H, W) int32: 0 = background, 1 to N = nuclei. certainty (N,) float32: predicted IoU of nucleus n + 1.
-    prompts: all that were asked; prompt (N,) int64: the row that nucleus n + 1 answers.
+    labels (H, W) int32: 0 = background, other numbers = nuclei. numbers (N,) int64, ascending: those in `labels`; 1 to
+    N as found, with gaps after edits. For nucleus numbers[i]: certainty[i] float32, predicted IoU; stability[i] float32,
+    see `stability`; prompt[i] int64, the row of `prompts` that it answers, -1 for none; origin[i], one of ORIGINS.
     """
 
     labels: np.ndarray
+    numbers: np.ndarray
     certainty: np.ndarray
+    stability: np.ndarray
     prompts: Prompts
     prompt: np.ndarray
+    origin: tuple[str, ...]
     notes: tuple[str, ...] = field(default=())
 
     def __post_init__(self):
-        if len(self.certainty) != len(self.prompt) or self.labels.max(initial=0) != len(self.certainty):
-            raise ValueError(f"{len(self.certainty)} certainties for {self.labels.max(initial=0)} nuclei")
+        counts = {len(v) for v in (self.numbers, self.certainty, self.stability, self.prompt, self.origin)}
+        if len(counts) != 1 or self.labels.max(initial=0) != (self.numbers[-1] if len(self.numbers) else 0):
+            raise ValueError(
+                f"numbers up to {self.labels.max(initial=0)} in the map, facts for {sorted(counts)} nuclei"
+            )
 
     def __len__(self) -> int:
-        return len(self.certainty)
+        return len(self.numbers)
+
+
+ORIGINS = ("automatic", "clicked", "edited")
+"""How a nucleus came about: found by itself, by a user's points or box, or drawn over by merging or splitting."""
+OFFSET = 1.0
+"""Distance in logits between the threshold and the two levels that `stability` compares (segment-anything's)."""
+
+
+def stability(logits: np.ndarray) -> float:
+    """Stability score of segment-anything's mask generator: IoU of a mask (h, w) cut a little higher and lower."""
+    wide = np.count_nonzero(logits > -OFFSET)
+    return float(np.count_nonzero(logits > OFFSET) / wide) if wide else 0.0
 
 
 def merge(masks: list[Mask], prompts: Prompts, size: tuple[int, int], options: SegmentOptions) -> Instances:
@@ -74,9 +94,12 @@ def merge(masks: list[Mask], prompts: Prompts, size: tuple[int, int], options: S
     chosen = [kept[n - 1] for n in numbers]
     return Instances(
         labels=order[whole],
+        numbers=np.arange(1, len(chosen) + 1),
         certainty=np.array([m.certainty for m in chosen], np.float32),
+        stability=np.array([m.stability for m in chosen], np.float32),
         prompts=prompts,
         prompt=np.array([m.prompt for m in chosen], np.int64),
+        origin=("automatic",) * len(chosen),
     )
 
 
@@ -98,7 +121,7 @@ def _whole_pieces(labels: np.ndarray, count: int) -> np.ndarray:
     for number, window in enumerate(ndimage.find_objects(labels, count), start=1):
         if window is None:
             continue
-        mine = _largest_piece(labels[window] == number)
+        mine = largest_piece(labels[window] == number)
         filled = ndimage.binary_fill_holes(mine)
         if filled.sum() >= SMALLEST / 2:
             pieces[window][mine] = number
@@ -109,7 +132,8 @@ def _whole_pieces(labels: np.ndarray, count: int) -> np.ndarray:
     return whole
 
 
-def _largest_piece(mine: np.ndarray) -> np.ndarray:
+def largest_piece(mine: np.ndarray) -> np.ndarray:
+    """The largest connected piece of a mask (h, w) bool."""
     pieces, found = ndimage.label(mine)
     return mine if found == 1 else pieces == np.bincount(pieces.ravel())[1:].argmax() + 1
 
@@ -117,4 +141,12 @@ def _largest_piece(mine: np.ndarray) -> np.ndarray:
 def from_mask(inside: np.ndarray, prompts: Prompts) -> Instances:
     """The semantic mode's mask (H, W) bool as instances: its connected components, all of certainty 1."""
     labels, count = ndimage.label(inside)
-    return Instances(labels.astype(np.int32), np.ones(count, np.float32), prompts, np.zeros(count, np.int64))
+    return Instances(
+        labels=labels.astype(np.int32),
+        numbers=np.arange(1, count + 1),
+        certainty=np.ones(count, np.float32),
+        stability=np.ones(count, np.float32),
+        prompts=prompts,
+        prompt=np.full(count, -1),
+        origin=("automatic",) * count,
+    )

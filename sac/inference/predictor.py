@@ -15,9 +15,9 @@ from PIL import Image as PillowImage
 from torch import Tensor
 
 from sac.config import SegmentOptions
-from sac.inference.instances import SMALLEST, Mask
+from sac.inference.instances import SMALLEST, Mask, stability
 from sac.inference.tiles import Tile, owners, plan_tiles, stitch
-from sac.model.auto_prompt import mask_prior
+from sac.model.auto_prompt import SAY, mask_prior
 from sac.model.decoder import UPSCALING, TokenPrompts, window_origins
 from sac.model.sac import INSTANCE_MASK, SAC, SEMANTIC_MASK, fast_dtype
 from sac.model.sam import PIXEL_MEAN
@@ -27,6 +27,8 @@ TILES_AT_ONCE = 4
 PROMPTS_AT_ONCE = 64
 FLIPS = ((), (3,), (2,), (2, 3))
 """Mirrorings over which the generator's map is averaged: steadier, and cheap beside the image encoder."""
+REACH_BY_HAND = 0.2
+"""Reach of a user's point, in nuclear diameters: so near to it the generator yields to the user."""
 DARKEST_RANGE = 24
 """Narrowest range of intensities that is stretched to the full one; less is noise."""
 
@@ -46,6 +48,11 @@ class Embedding:
     features: Tensor
     maps: Tensor
     nuclei_map: np.ndarray
+
+    @property
+    def nbytes(self) -> int:
+        """Memory that it holds."""
+        return self.features.nbytes + self.maps.nbytes + self.nuclei_map.nbytes
 
 
 def stretched(pixels: np.ndarray) -> np.ndarray:
@@ -76,7 +83,7 @@ def map_of_parts(sac: SAC, pixels: np.ndarray, most: int) -> list[np.ndarray]:
 def embed(sac: SAC, pixels: np.ndarray, scale: float, options: SegmentOptions) -> Embedding:
     """A picture's image embeddings and nuclei map, tile by tile. pixels (H, W, 3) uint8 RGB."""
     height, width = pixels.shape[:2]
-    scaled = _rescaled(stretched(pixels), scale)
+    scaled = rescaled(stretched(pixels), scale)
     tiles = plan_tiles(scaled.shape[:2], sac.config.tile, options.overlap)
     features, maps = [], []
     for start in range(0, len(tiles), TILES_AT_ONCE):
@@ -97,10 +104,19 @@ def decode(sac: SAC, embedding: Embedding, prompts: Prompts, options: SegmentOpt
     anchors = prompts.points[np.arange(len(prompts)), (prompts.labels == POSITIVE).argmax(axis=1)]
     tile = owners(embedding.tiles, anchors * embedding.scale)
     masks: list[Mask] = []
-    for start in range(0, len(prompts), PROMPTS_AT_ONCE):
-        rows = np.arange(start, min(start + PROMPTS_AT_ONCE, len(prompts)))
-        masks.extend(_decode_rows(sac, embedding, prompts, rows, tile[rows], options))
+    for group in _by_boxes(prompts):
+        for start in range(0, len(group), PROMPTS_AT_ONCE):
+            rows = group[start : start + PROMPTS_AT_ONCE]
+            masks.extend(_decode_rows(sac, embedding, prompts, rows, tile[rows], options))
     return masks
+
+
+def _by_boxes(prompts: Prompts) -> list[np.ndarray]:
+    """Rows without a box and rows with one: SAM's prompt encoder takes either in a batch, not both."""
+    if prompts.boxes is None:
+        return [np.arange(len(prompts))]
+    boxed = np.isfinite(prompts.boxes).all(axis=1)
+    return [np.flatnonzero(~boxed), np.flatnonzero(boxed)]
 
 
 @torch.inference_mode()
@@ -117,9 +133,23 @@ def decode_semantic(sac: SAC, embedding: Embedding, prompts: Prompts, options: S
         if options.adapted:
             masks = masks + mask_prior(embedding.maps[rows, :1])
         logits.append(masks.cpu())
+    blended = torch.cat(logits).numpy()
+    if prompts.by_hand is not None:
+        _heed_in_tiles(blended[:, 0], sac, embedding, prompts)
     scaled = tuple(round(length * embedding.scale) for length in embedding.size)
-    whole = stitch(embedding.tiles, torch.cat(logits).numpy(), scaled)
+    whole = stitch(embedding.tiles, blended, scaled)
     return _resized(whole, embedding.size)[0] > 0
+
+
+def _heed_in_tiles(logits: np.ndarray, sac: SAC, embedding: Embedding, prompts: Prompts) -> None:
+    """Adds what hand-set points say to the tiles' logits (T, side, side), in place."""
+    for index in np.flatnonzero(prompts.by_hand.any(axis=1)):
+        tile, row = embedding.tiles[index], prompts[[index]]
+        scaled = (row.points + 0.5) * embedding.scale - 0.5 - np.array([tile.x, tile.y], np.float32)
+        grid = np.ogrid[: tile.side, : tile.side]
+        logits[index] += _say_by_hand(
+            logits[index], *grid, replace(row, points=scaled), REACH_BY_HAND * sac.config.diameter
+        )
 
 
 def _fast(sac: SAC) -> torch.autocast:
@@ -127,7 +157,8 @@ def _fast(sac: SAC) -> torch.autocast:
     return torch.autocast(device.type, fast_dtype(device), enabled=fast_dtype(device) != torch.float32)
 
 
-def _rescaled(pixels: np.ndarray, scale: float) -> np.ndarray:
+def rescaled(pixels: np.ndarray, scale: float) -> np.ndarray:
+    """Pixels (H, W, 3) uint8 magnified by `scale`."""
     if scale == 1:
         return pixels
     height, width = (max(1, round(length * scale)) for length in pixels.shape[:2])
@@ -162,9 +193,14 @@ def _hints(embedding: Embedding, options: SegmentOptions) -> Tensor | None:
 def _token_prompts(sac: SAC, embedding: Embedding, prompts: Prompts, tile: np.ndarray) -> TokenPrompts:
     """Prompts in SAM's frame: scaled, moved to their tile, with the window each is decoded on."""
     device = sac.sam.device
-    corners = np.array([(t.x, t.y) for t in embedding.tiles], np.float32)[tile]
-    scaled = (prompts.points + 0.5) * embedding.scale - 0.5 - corners[:, None]
-    points = torch.from_numpy(scaled.astype(np.float32)).to(device) * (sac.frame / sac.config.tile)
+    corners = np.array([(embedding.tiles[t].x, embedding.tiles[t].y) for t in tile], np.float32)
+
+    def framed(places: np.ndarray) -> Tensor:
+        scaled = (places + 0.5) * embedding.scale - 0.5 - corners[:, None]
+        return torch.from_numpy(scaled.astype(np.float32)).to(device) * (sac.frame / sac.config.tile)
+
+    points = framed(prompts.points)
+    boxed = prompts.boxes is not None and np.isfinite(prompts.boxes).all()
     first = (prompts.labels == POSITIVE).argmax(axis=1)
     anchors = points[torch.arange(len(first)), torch.from_numpy(first)]
     return TokenPrompts(
@@ -172,14 +208,20 @@ def _token_prompts(sac: SAC, embedding: Embedding, prompts: Prompts, tile: np.nd
         points=points,
         labels=torch.from_numpy(prompts.labels.astype(np.int64)).to(device),
         origins=window_origins(anchors, sac.tokens, min(sac.config.window, sac.tokens), sac.stride),
+        boxes=framed(prompts.boxes.reshape(-1, 2, 2)).flatten(1) if boxed else None,
     )
 
 
 def _decode_rows(sac, embedding, prompts, rows, tile, options) -> Iterator[Mask]:
+    if not len(rows):
+        return
     asked = _token_prompts(sac, embedding, prompts[rows], tile)
+    used, image = np.unique(tile, return_inverse=True)
+    asked = replace(asked, image=torch.from_numpy(image).to(asked.image.device))
+    hints = embedding.maps[used] if options.adapted else None
     with _fast(sac):
-        logits, ious = sac.decode(embedding.features, asked, _hints(embedding, options), options.adapted)
-    corners = np.array([(t.x, t.y) for t in embedding.tiles])[tile]
+        logits, ious = sac.decode(embedding.features[used], asked, hints, options.adapted)
+    corners = np.array([(embedding.tiles[t].x, embedding.tiles[t].y) for t in tile])
     frame_pixels = sac.config.tile / sac.frame
     origins = asked.origins.cpu().numpy() * sac.stride * frame_pixels + corners
     step = sac.stride / UPSCALING * frame_pixels
@@ -187,10 +229,10 @@ def _decode_rows(sac, embedding, prompts, rows, tile, options) -> Iterator[Mask]
     certainty = ious[:, INSTANCE_MASK].float().clamp(0, 1).cpu().numpy()
     for row, start, window, value in zip(rows, starts, windows, certainty):
         mask = _on_picture(start, window, embedding.size)
-        if options.adapted:
-            mask = replace(mask, logits=mask.logits + _prior(embedding.nuclei_map[0][mask.window]))
+        mask = replace(mask, logits=mask.logits + _others_say(mask, prompts[[row]], embedding, sac, options))
         if (mask.logits > 0).sum() * embedding.scale**2 >= SMALLEST:
-            yield replace(_trimmed(mask), certainty=float(value), prompt=int(row))
+            steady = stability(mask.logits)
+            yield replace(_trimmed(mask), certainty=float(value), prompt=int(row), stability=steady)
 
 
 def _on_pixels(logits: Tensor, origins: np.ndarray, step: float, scale: float) -> tuple[np.ndarray, np.ndarray]:
@@ -223,11 +265,37 @@ def _on_picture(start: np.ndarray, window: np.ndarray, size: tuple[int, int]) ->
 def _trimmed(mask: Mask) -> Mask:
     """The same mask in the smallest window that holds it."""
     inside = mask.logits > 0
-    rows, columns = np.flatnonzero(inside.any(axis=1)), np.flatnonzero(inside.any(axis=0))
+    rows, columns = (np.flatnonzero(inside.any(axis=1)), np.flatnonzero(inside.any(axis=0)))
     part = mask.logits[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
     return replace(mask, x=mask.x + int(columns[0]), y=mask.y + int(rows[0]), logits=part.copy())
+
+
+def _others_say(mask: Mask, prompts: Prompts, embedding: Embedding, sac: SAC, options: SegmentOptions) -> np.ndarray:
+    """What the generator and, near their points, users add to the decoder's logits (h, w) of one row of prompts."""
+    say = np.zeros(mask.logits.shape, np.float32)
+    if options.adapted:
+        say += _prior(embedding.nuclei_map[0][mask.window])
+    if prompts.by_hand is not None and prompts.by_hand.any():
+        reach = REACH_BY_HAND * sac.config.diameter / embedding.scale
+        say += _say_by_hand(say, *np.ogrid[mask.window], prompts, reach)
+    return say
 
 
 def _prior(probability: np.ndarray) -> np.ndarray:
     """The generator's say on a window of the picture, from its probability of nucleus (h, w)."""
     return mask_prior(torch.logit(torch.from_numpy(probability), eps=1e-4)).numpy()
+
+
+def _say_by_hand(prior: np.ndarray, rows: np.ndarray, columns: np.ndarray, prompts: Prompts, reach: float):
+    """What the hand-set points of one row of prompts add to a mask's logits (h, w), of which `prior` is a part.
+
+    Within `reach` of such a point the generator's say (h, w) is silenced and the point speaks in its place: a click
+    that the generator disagrees with would otherwise change nothing. Of 31 negative clicks inside nuclei that were
+    tried, 4 were heeded without this. `rows` and `columns`: coordinates of the mask's pixels.
+    """
+    say = np.zeros(prior.shape, np.float32)
+    hand = prompts.by_hand[0]
+    for (x, y), kind in zip(prompts.points[0, hand], prompts.labels[0, hand]):
+        near = np.exp(-((columns - x) ** 2 + (rows - y) ** 2) / (2 * reach**2))
+        say += near * ((1 if kind == POSITIVE else -1) * 2 * SAY - prior - say)
+    return say

@@ -6,6 +6,7 @@ With the adapter off and SAM's own decoder, the same object is vanilla SAM, from
 from __future__ import annotations
 
 import copy
+import threading
 from contextlib import nullcontext
 from dataclasses import replace
 
@@ -21,6 +22,10 @@ from sac.model.lora import adapt
 INSTANCE_MASK = 0
 SEMANTIC_MASK = 1
 """Which of SAM's mask tokens answers: the single-mask one for a nucleus, a multimask one for all nuclei at once."""
+
+
+ENCODING = threading.RLock()
+"""Held while an image is encoded: switching the adapter off is seen by every thread that shares the model."""
 
 
 class SAC(nn.Module):
@@ -67,7 +72,7 @@ class SAC(nn.Module):
 
     def encode(self, images: Tensor, adapted: bool = True) -> Tensor:
         """Image embeddings (B, C, h, w) of frames (B, 3, frame, frame), RGB 0 to 255."""
-        with nullcontext() if adapted else self.sam.image_encoder.disable_adapter():
+        with ENCODING, nullcontext() if adapted else self.sam.image_encoder.disable_adapter():
             return self.sam.image_encoder((images - self.sam.pixel_mean) / self.sam.pixel_std)
 
     def decode(

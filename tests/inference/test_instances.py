@@ -1,11 +1,13 @@
 """Masks that overlap become one label map."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import ndimage
 
 from sac.config import SegmentOptions
-from sac.inference.instances import Instances, Mask, from_mask, merge
+from sac.inference.instances import Instances, Mask, from_mask, merge, stability
 from sac.prompts import Prompts
 
 SIZE = (40, 60)
@@ -30,7 +32,8 @@ def test_masks_apart_are_copied():
     expected[3:11, 2:12], expected[20:25, 30:36] = 1, 2
     assert np.array_equal(found.labels, expected) and found.labels.dtype == np.int32
     assert found.certainty == pytest.approx([0.9, 0.7])
-    assert found.prompt.tolist() == [0, 1] and len(found) == 2
+    assert found.prompt.tolist() == [0, 1] and found.numbers.tolist() == [1, 2] and len(found) == 2
+    assert found.origin == ("automatic", "automatic")
 
 
 def test_the_most_certain_duplicate_stays():
@@ -114,7 +117,7 @@ def test_a_mask_with_nothing_inside_is_no_nucleus():
 def test_nothing_found(masks):
     found = merge(masks, asked(1), SIZE, OPTIONS)
     assert len(found) == 0 and found.labels.shape == SIZE and not found.labels.any()
-    assert found.certainty.shape == found.prompt.shape == (0,)
+    assert found.numbers.shape == found.certainty.shape == found.stability.shape == found.prompt.shape == (0,)
 
 
 def random_masks(seed):
@@ -153,12 +156,44 @@ def test_a_semantic_mask_becomes_its_components():
     inside[2:6, 2:6] = inside[10:12, 20:50] = True
     found = from_mask(inside, asked(1))
     assert len(found) == 2 and [(found.labels == n).sum() for n in (1, 2)] == [16, 60]
-    assert found.certainty.tolist() == [1, 1] and found.prompt.tolist() == [0, 0]
+    assert found.numbers.tolist() == [1, 2] and found.certainty.tolist() == found.stability.tolist() == [1, 1]
+    assert found.prompt.tolist() == [-1, -1]  # a tile's row is no nucleus's own
     assert len(from_mask(np.zeros(SIZE, bool), asked(1))) == 0
 
 
-@pytest.mark.parametrize("certainties, prompts", [(1, 1), (3, 3), (2, 1)])
-def test_each_nucleus_needs_a_certainty_and_a_prompt(certainties, prompts):
-    labels = np.array([[0, 1], [2, 2]], np.int32)
-    with pytest.raises(ValueError, match="2 nuclei"):
-        Instances(labels, np.ones(certainties, np.float32), asked(2), np.zeros(prompts, np.int64))
+def test_a_nucleus_keeps_the_stability_of_its_mask():
+    masks = [replace(box(2, 3, 10, 8, 0.7, 0), stability=0.25), replace(box(30, 20, 6, 5, 0.9, 1), stability=0.5)]
+    assert merged(*masks).stability.tolist() == [0.5, 0.25]  # numbered by certainty
+
+
+def test_stability_is_the_iou_of_a_higher_and_a_lower_cut():
+    steps = np.array([[-2, -1, -0.9, 0], [0.9, 1, 1.1, 5]], np.float32)
+    assert stability(steps) == 2 / 6  # 2 above 1, 6 above -1
+    assert stability(np.full((3, 3), 9.0)) == 1
+    assert stability(np.full((3, 3), -9.0)) == 0 == stability(np.zeros((0, 0)))
+
+
+FACTS = {
+    "numbers": np.array([1, 3]),
+    "certainty": np.ones(2, np.float32),
+    "stability": np.ones(2, np.float32),
+    "prompt": np.array([0, -1]),
+    "origin": ("automatic", "edited"),
+}
+
+
+def test_numbers_may_have_gaps():
+    assert len(Instances(np.array([[0, 1], [3, 3]], np.int32), prompts=asked(1), **FACTS)) == 2
+
+
+@pytest.mark.parametrize("fact", FACTS)
+def test_each_nucleus_needs_every_fact(fact):
+    with pytest.raises(ValueError, match=r"facts for \[1, 2\] nuclei"):
+        Instances(np.array([[0, 1], [3, 3]], np.int32), prompts=asked(1), **FACTS | {fact: FACTS[fact][:1]})
+
+
+@pytest.mark.parametrize("highest", [0, 2, 4])
+def test_the_highest_number_is_the_maps(highest):
+    labels = np.array([[0, 1], [highest, highest]], np.int32)
+    with pytest.raises(ValueError, match=f"numbers up to {max(1, highest)} in the map"):
+        Instances(labels, prompts=asked(1), **FACTS)

@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from sac.config import SegmentOptions
-from sac.inference.predictor import _on_pixels, decode, decode_semantic, embed, map_of_parts, stretched
+from sac.inference.predictor import _on_pixels, _say_by_hand, decode, decode_semantic, embed, map_of_parts, stretched
+from sac.model.auto_prompt import SAY
 from sac.prompts import NEGATIVE, POSITIVE, UNUSED, Prompts
 
 DISCS = ((80, 100), (180, 60), (150, 190))
@@ -183,6 +184,122 @@ def test_maps_of_parts_are_cut_to_the_picture(sac):
     picture = np.random.default_rng(2).integers(0, 255, (100, 600, 3)).astype(np.uint8)
     maps = map_of_parts(sac, picture, most=2)
     assert [m.shape for m in maps] == [(2, 100, 256)] * 2
+
+
+# Boxes and points set by hand
+
+
+BOXES = np.array([(x - RADIUS, y - RADIUS, x + RADIUS, y + RADIUS) for x, y in DISCS], np.float32)
+
+
+@pytest.mark.parametrize("scale", [1, 2])
+def test_a_box_tells_which_of_two_sizes_is_meant(sac, scale):
+    """A disc in a larger, darker one: the same point, once with a box round each."""
+    y, x = np.mgrid[:256:scale, :256:scale]
+    away = np.hypot(x - 128, y - 128)
+    picture = np.where(away < 12, 220, np.where(away < 32, 130, 30)).astype(np.uint8)
+    found = embed(sac, np.repeat(picture[..., None], 3, axis=2), float(scale), VANILLA)
+    middle, reaches = 128 / scale, np.array([12, 32]) / scale
+    boxes = np.array([(middle - r, middle - r, middle + r, middle + r) for r in reaches], np.float32)
+    asked = Prompts(np.full((2, 1, 2), middle, np.float32), np.full((2, 1), POSITIVE, np.int8), boxes=boxes)
+    small, large = ((m.logits > 0).sum() for m in decode(sac, found, asked, VANILLA))
+    assert large > 2 * small
+
+
+def test_rows_with_and_without_a_box_are_answered_as_apart(sac, embedding):
+    boxes = BOXES.copy()
+    boxes[1] = np.nan
+    together = {m.prompt: m for m in decode(sac, embedding, replace(_prompts(), boxes=boxes), VANILLA)}
+    assert sorted(together) == [0, 1, 2]
+    for rows, had in (([0, 2], BOXES[[0, 2]]), ([1], None)):
+        for mask in decode(sac, embedding, replace(_prompts()[rows], boxes=had), VANILLA):
+            other = together[rows[mask.prompt]]
+            assert np.array_equal(mask.logits, other.logits) and (mask.x, mask.y) == (other.x, other.y)
+
+
+def test_a_row_of_boxes_that_are_not_there_is_a_row_without(sac, embedding):
+    none = replace(_prompts(), boxes=np.full((3, 4), np.nan, np.float32), by_hand=np.zeros((3, 3), bool))
+    for one, other in zip(
+        decode(sac, embedding, none, VANILLA), decode(sac, embedding, _prompts(), VANILLA), strict=True
+    ):
+        assert np.array_equal(one.logits, other.logits)
+
+
+def _hand(*points: tuple[float, float, int], by_hand: bool = True) -> Prompts:
+    places, labels = np.array([[p[:2] for p in points]], np.float32), np.array([[p[2] for p in points]], np.int8)
+    return Prompts(places, labels, np.full(labels.shape, by_hand))
+
+
+def _said(prior: float, prompts: Prompts, reach: float = 3.0) -> np.ndarray:
+    """What is said on 20 x 30 pixels from (100, 50) on, on top of a generator that says `prior` everywhere."""
+    return _say_by_hand(np.full((20, 30), prior, np.float32), *np.ogrid[50:70, 100:130], prompts, reach)
+
+
+@pytest.mark.parametrize("kind, says", [(POSITIVE, 2 * SAY), (NEGATIVE, -2 * SAY)])
+@pytest.mark.parametrize("prior", [-SAY, 0.0, SAY])
+def test_at_its_point_the_hand_speaks_in_place_of_the_generator(prior, kind, says):
+    said = _said(prior, _hand((110, 55, kind)))
+    assert said[5, 10] + prior == pytest.approx(says)
+    share = np.exp(-0.5)  # one reach away: 0.61 of the point, the rest the generator
+    assert said[5, 13] + prior == said[8, 10] + prior == pytest.approx(share * says + (1 - share) * prior)
+    assert abs(said[19, 29]) < 1e-4
+
+
+def test_two_hands_are_each_heeded_at_their_points():
+    total = 4 + _said(4.0, _hand((105, 55, POSITIVE), (122, 63, NEGATIVE)))
+    assert total[5, 5] == pytest.approx(2 * SAY, abs=1e-3) and total[13, 22] == pytest.approx(-2 * SAY, abs=1e-3)
+
+
+def test_of_two_hands_side_by_side_the_later_has_its_say_in_full():
+    assert 4 + _said(4.0, _hand((110, 55, POSITIVE), (112, 55, NEGATIVE)))[5, 12] == pytest.approx(-2 * SAY)
+
+
+def test_points_of_the_generator_do_not_speak_as_hands():
+    assert not _said(4.0, _hand((110, 55, NEGATIVE), by_hand=False)).any()
+
+
+@pytest.mark.parametrize("adapted", [True, False])
+def test_a_hand_says_no_where_a_mask_was(sac, adapted):
+    """Decoded with and without the hand, the logits differ by what was said: the decoder hears one more point alike."""
+    options = SegmentOptions(adapted=adapted)
+    found = embed(sac, _picture(), 1.0, options)
+    points = np.array([[DISCS[0], (DISCS[0][0] + 8, DISCS[0][1])]], np.float32)
+    asked = Prompts(points, np.array([[POSITIVE, NEGATIVE]], np.int8))
+    (deaf,) = decode(sac, found, asked, options)
+    masks = decode(sac, found, replace(asked, by_hand=np.array([[False, True]])), options)
+    x, y = points[0, 1].astype(int)
+    before, after = _logits(deaf), _logits(masks[0])
+    both = np.isfinite(before) & np.isfinite(after)
+    reach = 0.2 * sac.config.diameter
+    prior = np.zeros_like(before)
+    if adapted:
+        probability = torch.from_numpy(found.nuclei_map[0])
+        prior = SAY * torch.logit(probability, eps=1e-4).tanh().numpy()
+    rows, columns = np.mgrid[:256, :256]
+    near = np.exp(-((columns - x) ** 2 + (rows - y) ** 2) / (2 * reach**2))
+    assert both.sum() > 100
+    assert (after - before)[both] == pytest.approx((near * (-2 * SAY - prior))[both], abs=1e-4)
+
+
+def _logits(mask) -> np.ndarray:
+    whole = np.full((256, 256), np.nan, np.float32)
+    whole[mask.window] = mask.logits
+    return whole
+
+
+@pytest.mark.parametrize("scale", [1, 2])
+def test_a_semantic_hand_changes_the_mask_about_its_point_only(sac, scale):
+    options = SegmentOptions(mode="semantic")
+    found = embed(sac, _picture(scale), float(scale), options)
+    size = 256 // scale
+    points = np.array([[(128, 40), (40, 200)]], np.float32) / scale
+    asked = Prompts(points, np.array([[POSITIVE, NEGATIVE]], np.int8))
+    deaf = decode_semantic(sac, found, asked, options)
+    heard = decode_semantic(sac, found, replace(asked, by_hand=np.array([[True, True]])), options)
+    rows, columns = np.mgrid[:size, :size]
+    away = np.min([np.hypot(columns - x, rows - y) for x, y in points[0]], axis=0)
+    changed = deaf != heard
+    assert changed.any() and away[changed].max() < 5 * 0.2 * sac.config.diameter / scale
 
 
 # Pixels
