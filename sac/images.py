@@ -10,6 +10,7 @@ import numpy as np
 import PIL.Image
 import PIL.ImageOps
 import tifffile
+from skimage.measure import label
 
 from sac.config import LIMITS
 from sac.errors import ImageError
@@ -17,6 +18,8 @@ from sac.errors import ImageError
 PILLOW_FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "MPO")
 ACCEPTED = "PNG, JPEG, WebP, BMP or TIFF"
 PIL.Image.MAX_IMAGE_PIXELS = None  # `_check_size` judges every header, in words
+LARGEST_LABELS = 0.02
+"""Distinct values, as a share of the pixels, from which a "label image" (of more than 256) is a photograph."""
 PERCENTILES = (0.1, 99.9)
 """Intensities of more than 8 bit that become black and white."""
 
@@ -51,21 +54,52 @@ def read_image(path: str | Path, name: str | None = None) -> Image:
     """
     path = Path(path)
     name = name or path.name
+    values, microns, notes = _read_values(path, name)
+    pixels, more = _to_rgb(values, name)
+    return Image(name, pixels, microns, (*notes, *more))
+
+
+def _read_values(path: Path, name: str) -> tuple[np.ndarray, float | None, list[str]]:
+    """What is in the file: values (H, W) or (H, W, C), µm per pixel, notes."""
     if not path.is_file():
         raise ImageError(f"{name}: no such file")
     try:
         with path.open("rb") as stream:
             magic = stream.read(4)
         is_tiff = magic[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-        values, microns, notes = _read_tiff(path, name) if is_tiff else _read_pillow(path, name)
+        return _read_tiff(path, name) if is_tiff else _read_pillow(path, name)
     except ImageError:
         raise
     except MemoryError as error:
         raise ImageError(f"{name} does not fit into memory; send a part of it") from error
     except Exception as error:  # the decoders raise whatever they like on a damaged file
         raise ImageError(f"{name} is not an image that can be read; {ACCEPTED} files are") from error
-    pixels, more = _to_rgb(values, name)
-    return Image(name, pixels, microns, (*notes, *more))
+
+
+def read_labels(path: str | Path, size: tuple[int, int], name: str | None = None) -> np.ndarray:
+    """A label image, or a binary mask, of a picture of `size` (height, width), as labels (H, W) int32.
+
+    Distinct values, or distinct colours, are distinct nuclei, 0 or black is background; of two values, such as 0 and
+    255, each connected component is a nucleus. Raises ImageError.
+    """
+    path = Path(path)
+    name = name or path.name
+    values = _read_values(path, name)[0]
+    if values.ndim == 3 and values.shape[2] in (2, 4):
+        values = values[..., :-1]
+    if values.ndim == 3 and values.shape[2] == 3 and values.dtype.kind in "iu":
+        values = values.astype(np.int64) @ np.array([65536**2, 65536, 1])
+    if values.ndim != 2 or values.shape != tuple(size):
+        raise ImageError(f"{name} is of {values.shape}, the picture of {tuple(size)} (height, width): they must agree")
+    if not np.isfinite(values).all() or values.min() < 0 or (values != np.round(values)).any():
+        raise ImageError(f"{name} holds values that are no labels: whole numbers from 0 on are")
+    numbers, labels = np.unique(values, return_inverse=True)
+    labels = labels.reshape(size).astype(np.int32) + int(numbers[0] > 0)
+    if len(numbers) <= 2:
+        return label(labels > 0, connectivity=1).astype(np.int32)
+    if len(numbers) > max(256, LARGEST_LABELS * labels.size):
+        raise ImageError(f"{name} has {len(numbers)} different values: a photograph rather than a label image")
+    return labels
 
 
 def _check_size(name: str, height: int, width: int) -> None:

@@ -65,11 +65,13 @@ def iou_matrix(truth: np.ndarray, found: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Overlap:
-    """How R true and C found nuclei overlap: shared pixels (R, C), and the areas (R,) and (C,)."""
+    """How R true and C found nuclei overlap: shared pixels (R, C), areas and numbers (R,) and (C,)."""
 
     shared: np.ndarray
     true_areas: np.ndarray
     found_areas: np.ndarray
+    true_numbers: np.ndarray
+    found_numbers: np.ndarray
 
     @classmethod
     def between(cls, truth: np.ndarray, found: np.ndarray) -> Overlap:
@@ -80,7 +82,8 @@ class Overlap:
         counts = np.bincount(row.ravel() * len(columns) + column.ravel(), minlength=len(rows) * len(columns))
         counts = counts.reshape(len(rows), len(columns))
         nuclei = np.ix_(rows != 0, columns != 0)
-        return cls(counts[nuclei], counts.sum(axis=1)[rows != 0], counts.sum(axis=0)[columns != 0])
+        areas = counts.sum(axis=1)[rows != 0], counts.sum(axis=0)[columns != 0]
+        return cls(counts[nuclei], *areas, rows[rows != 0], columns[columns != 0])
 
     @property
     def union(self) -> np.ndarray:
@@ -138,6 +141,31 @@ class Overlap:
         union = np.where(touched, self.union[rows, best], self.true_areas).sum()
         unused = np.setdiff1d(np.arange(len(self.found_areas)), best[touched])
         return float(shared / (union + self.found_areas[unused].sum()))
+
+
+@dataclass(frozen=True)
+class Mistakes:
+    """Nuclei of one map that the other lacks, by number.
+
+    merged: found ones that hold more than half of two or more true ones. extra: other found ones without a true one of
+    IoU > .5. missed: true ones without a found one of IoU > .5, except those that a merged one holds.
+    """
+
+    missed: tuple[int, ...]
+    extra: tuple[int, ...]
+    merged: tuple[int, ...]
+
+    @classmethod
+    def between(cls, truth: np.ndarray, found: np.ndarray) -> Mistakes:
+        """Raises ValueError where the maps' sizes differ."""
+        overlap = Overlap.between(truth, found)
+        matched = overlap.iou > 0.5
+        held = overlap.shared > overlap.true_areas[:, None] / 2
+        merged = held.sum(axis=0) >= 2
+        missed = ~matched.any(axis=1) & ~held[:, merged].any(axis=1)
+        extra = ~matched.any(axis=0) & ~merged
+        numbers = (overlap.true_numbers[missed], overlap.found_numbers[extra], overlap.found_numbers[merged])
+        return cls(*(tuple(n.tolist()) for n in numbers))
 
 
 def _share(part: float, whole: float) -> float:

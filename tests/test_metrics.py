@@ -1,11 +1,12 @@
 """Scores: values worked out by hand, a second implementation from the definitions, and invariants."""
 
+import json
 from fractions import Fraction
 
 import numpy as np
 import pytest
 
-from sac.metrics import iou_matrix, score
+from sac.metrics import Mistakes, iou_matrix, score
 
 
 def square(shape, *corners, side=10, first=1):
@@ -192,3 +193,90 @@ def test_all_but_aji_are_symmetric(seed):
     one, other = (score(*pair).to_json() for pair in (random_pair(seed), random_pair(seed)[::-1]))
     del one["aji"], other["aji"]
     assert one == pytest.approx(other)
+
+
+# Mistakes, by number.
+
+
+def test_equal_maps_hold_no_mistake():
+    labels = square((40, 40), (0, 0), (0, 10), (25, 25), first=7)
+    assert Mistakes.between(labels, labels) == Mistakes((), (), ())
+
+
+def test_empty_maps_and_mistakes():
+    empty, full = np.zeros((40, 40), np.int32), square((40, 40), (5, 5), (25, 25), first=3)
+    assert Mistakes.between(empty, empty) == Mistakes((), (), ())
+    assert Mistakes.between(full, empty) == Mistakes(missed=(3, 4), extra=(), merged=())
+    assert Mistakes.between(empty, full) == Mistakes(missed=(), extra=(3, 4), merged=())
+
+
+def test_one_missed_and_one_extra():
+    truth = square((40, 40), (2, 2), (25, 25), first=5)
+    found = square((40, 40), (2, 3), (25, 2), first=8)  # 8: 90 shared pixels of 110; 9 is on nothing
+    assert Mistakes.between(truth, found) == Mistakes(missed=(6,), extra=(9,), merged=())
+
+
+def test_an_iou_of_one_half_is_a_miss_and_an_extra():
+    truth, found = np.zeros((2, 6, 14), np.int32)
+    truth[1:5, 0:10], found[1:5, 4:12] = 3, 4  # 6 columns in common of 12
+    assert Mistakes.between(truth, found) == Mistakes(missed=(3,), extra=(4,), merged=())
+    found[1:5, 3] = 4  # 7 of 12
+    assert Mistakes.between(truth, found) == Mistakes((), (), ())
+
+
+def test_a_found_one_over_two_true_ones_is_merged_and_neither_is_missed():
+    truth = square((20, 40), (5, 5), (5, 15), (5, 28), first=1)
+    found = square((20, 40), (5, 28), first=9)
+    found[5:15, 5:25] = 4
+    assert Mistakes.between(truth, found) == Mistakes(missed=(), extra=(), merged=(4,))
+
+
+def test_a_merged_one_that_also_matches_is_merged_all_the_same():
+    truth = np.zeros((20, 40), np.int32)
+    truth[5:15, 2:27], truth[5:15, 27:32] = 1, 2
+    found = (truth > 0) * np.int32(6)  # IoU 250/300 with the large one; the small one is held, too
+    assert Mistakes.between(truth, found) == Mistakes(missed=(), extra=(), merged=(6,))
+
+
+def test_holding_half_of_a_true_one_is_not_holding_it():
+    truth = square((20, 40), (5, 5), (5, 15), first=1)
+    found = np.zeros((20, 40), np.int32)
+    found[5:15, 5:20] = 3  # all of 1 and exactly half of 2: IoU 100/150 with 1
+    assert Mistakes.between(truth, found) == Mistakes(missed=(2,), extra=(), merged=())
+    found[5:15, 5:21] = 3
+    assert Mistakes.between(truth, found) == Mistakes(missed=(), extra=(), merged=(3,))
+
+
+def test_a_true_one_in_pieces_is_missed_and_the_pieces_are_extra():
+    truth = square((20, 20), (5, 5))
+    found = np.zeros((20, 20), np.int32)
+    found[5:10, 5:15], found[10:15, 5:15] = 2, 3  # an IoU of one half each
+    assert Mistakes.between(truth, found) == Mistakes(missed=(1,), extra=(2, 3), merged=())
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_mistakes_follow_their_definition(seed):
+    truth, found = random_pair(seed)
+    true, seen = nuclei_of(truth), nuclei_of(found)
+    true_numbers, found_numbers = (sorted({int(n) for n in labels.ravel()} - {0}) for labels in (truth, found))
+    matches = {(i, j) for i, a in enumerate(true) for j, b in enumerate(seen) if iou_of(a, b) > Fraction(1, 2)}
+    held = {(i, j) for i, a in enumerate(true) for j, b in enumerate(seen) if 2 * len(a & b) > len(a)}
+    merged = [j for j in range(len(seen)) if sum(k == j for _, k in held) >= 2]
+    missed = [i for i in range(len(true)) if not any(k == i for k, _ in matches)]
+    missed = [i for i in missed if not any((i, j) in held for j in merged)]
+    extra = [j for j in range(len(seen)) if j not in merged and not any(k == j for _, k in matches)]
+    assert Mistakes.between(truth, found) == Mistakes(
+        tuple(true_numbers[i] for i in missed),
+        tuple(found_numbers[j] for j in extra),
+        tuple(found_numbers[j] for j in merged),
+    )
+
+
+def test_mistakes_are_plain_numbers():
+    found = Mistakes.between(square((40, 40), (2, 2)), square((40, 40), (25, 25)))
+    assert json.dumps([found.missed, found.extra, found.merged]) == "[[1], [1], []]"
+
+
+def test_mistakes_of_maps_of_two_sizes_are_refused():
+    with pytest.raises(ValueError, match=r"\(4, 5\).*\(5, 4\)"):
+        Mistakes.between(np.zeros((4, 5), int), np.zeros((5, 4), int))

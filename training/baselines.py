@@ -10,14 +10,6 @@ from skimage.filters import gaussian, threshold_otsu
 from skimage.measure import label
 from skimage.segmentation import watershed
 
-from sac.inference.predictor import Embedding
-from sac.prompts import seeds, spread
-
-
-def generator_alone(embedding: Embedding, diameter: float) -> np.ndarray:
-    """The generator's map with a watershed from its own summits: SAC without SAM. (H, W) int32."""
-    return spread(seeds(embedding.nuclei_map, grain=diameter / embedding.scale / 24), embedding.nuclei_map)
-
 
 def otsu_watershed(pixels: np.ndarray) -> np.ndarray:
     """Otsu's threshold on grey, then a watershed on the distance transform. (H, W, 3) uint8 -> (H, W) int32.

@@ -17,12 +17,13 @@ from tqdm import tqdm
 from sac import hub
 from sac.config import SegmentOptions
 from sac.errors import OptionError
+from sac.inference.compare import generator_alone
 from sac.inference.predictor import Embedding, embed
 from sac.inference.scale import estimate_scale
 from sac.inference.segment import answer, auto_prompts
 from sac.metrics import score
 from sac.model.sac import SAC
-from training.baselines import generator_alone, otsu_watershed
+from training.baselines import otsu_watershed
 from training.datasets.folder import find_pairs, load
 
 FIGURES = ("dice", "iou", "aji", "pq", "f1", "ap50", "msa", "seconds")

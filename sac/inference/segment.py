@@ -22,15 +22,25 @@ def segment(
     image: Image, sac: SAC, options: SegmentOptions = SegmentOptions(), progress: Progress = lambda share, word: None
 ) -> Instances:
     """Every nucleus of an image: scale, embed, prompt, decode, merge."""
+    embedding = embed_image(image, sac, options, progress)
+    progress(0.6, "Decoding masks")
+    found = segment_embedded(image, sac, embedding, options)
+    progress(1.0, f"{len(found)} nuclei")
+    return found
+
+
+def embed_image(image: Image, sac: SAC, options: SegmentOptions, progress: Progress) -> Embedding:
+    """The slow half: an image embedded at the scale that its nuclei ask for."""
     progress(0.0, "Measuring nuclei")
     scale = options.scale or estimate_scale(sac, image.pixels)
     progress(0.1, "Embedding the image")
-    embedding = embed(sac, image.pixels, scale, options)
-    progress(0.6, "Decoding masks")
-    prompts = auto_prompts(sac, embedding, options)
-    found = answer(sac, embedding, prompts, options)
-    progress(1.0, f"{len(found)} nuclei")
-    return replace(found, notes=(*image.notes, *_scale_note(scale)))
+    return embed(sac, image.pixels, scale, options)
+
+
+def segment_embedded(image: Image, sac: SAC, embedding: Embedding, options: SegmentOptions) -> Instances:
+    """The fast half: automatic prompts and what the decoder makes of them."""
+    found = answer(sac, embedding, auto_prompts(sac, embedding, options), options)
+    return replace(found, notes=(*image.notes, *_scale_note(embedding.scale)))
 
 
 def auto_prompts(sac: SAC, embedding: Embedding, options: SegmentOptions) -> Prompts:
