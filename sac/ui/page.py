@@ -8,12 +8,13 @@ import gradio as gr
 
 from sac import __version__
 from sac.config import LIMITS
-from sac.ui.segment_tab import build_segment_tab
+from sac.ui.segment_tab import build_segment_tab, forget
 
 FONTS = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif"]
 """The visitor's own: no request leaves for another host."""
 CSS = """
-.gradio-container { max-width: 1680px !important; }
+.gradio-container { max-width: 1920px !important; padding: 12px !important; }
+.gradio-container > .main { padding: 0 !important; }
 #sac-title h1 { margin: 0; font-size: 1.5rem; }
 #sac-title p { margin: 2px 0 0; opacity: .75; }
 #sac-told p { overflow-wrap: anywhere; }
@@ -31,6 +32,7 @@ def build_page() -> gr.Blocks:
         )
         with gr.Tab("Segment"):
             build_segment_tab()
+        page.unload(forget)
     return page.queue(max_size=LIMITS.queue)
 
 

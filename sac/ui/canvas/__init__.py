@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
 import io
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -13,23 +15,32 @@ from gradio.data_classes import FileData
 from gradio.processing_utils import save_bytes_to_cache
 from PIL import Image as PillowImage
 
-from sac.export import Result
-from sac.inference.instances import Instances
+from sac.inference.history import changed
+from sac.inference.session import Session
+from sac.ui.desk import Desk, Picture
 
 HERE = Path(__file__).parent
+SCRIPTS = ("view.js", "value.js", "tools.js")
+"""In this order they are one script: what is drawn, what the server sends, what the visitor does."""
 LOSSLESS = 4_000_000
 """Pixels up to which the picture travels as PNG; larger ones travel as JPEG, for the eye alone."""
 
+Value = dict[str, Any]
+
 
 class SegCanvas(gr.HTML):
-    """Shows a Result. Its template never depends on the value, so that the canvas and its listeners live on."""
+    """Shows a desk's picture. Its template never depends on the value, so that the canvas and its listeners live on.
+
+    A value is of a kind: "full" replaces everything, "patch" changes what an edit changed, others add to what is
+    shown. `rev` counts the states of the desk; a patch names the state it starts from.
+    """
 
     def __init__(self, **settings: Any):
         super().__init__(
             value={"rev": 0},
-            html_template=(HERE / "canvas.html").read_text(encoding="utf-8"),
-            css_template=(HERE / "canvas.css").read_text(encoding="utf-8"),
-            js_on_load=(HERE / "canvas.js").read_text(encoding="utf-8"),
+            html_template=(HERE / "stage.html").read_text(encoding="utf-8"),
+            css_template=(HERE / "stage.css").read_text(encoding="utf-8"),
+            js_on_load="\n".join((HERE / script).read_text(encoding="utf-8") for script in SCRIPTS),
             apply_default_css=False,
             **settings,
         )
@@ -37,39 +48,103 @@ class SegCanvas(gr.HTML):
     def get_block_name(self) -> str:
         return "html"
 
-    def show(self, result: Result, rev: int) -> dict[str, Any]:
-        """The value that makes the canvas show `result`. Pixels and labels travel as files."""
-        height, width = result.image.size
-        return {
-            "rev": rev,
+    def full(self, desk: Desk, **more: Any) -> Value:
+        """Everything that the desk shows. Pixels and labels travel as files."""
+        desk.rev += 1
+        value = {"rev": desk.rev, "kind": "full", "strip": strip(desk), "index": desk.index, **more}
+        if not desk.pictures:
+            return value
+        picture = desk.picture
+        height, width = picture.image.size
+        value |= {
+            "name": picture.image.name,
             "width": width,
             "height": height,
-            "name": result.image.name,
-            "mode": result.options.mode,
-            "image": self._file(*_picture(result.image.pixels)),
-            "labels": self._file(_labels(result.found.labels), "labels.gz"),
-            "certainty": [round(float(c), 3) for c in result.found.certainty],
-            "prompts": prompt_rows(result.found, result.options.mode),
+            "microns": picture.image.microns,
+            "image": self.file(*_encoded(picture.image.pixels)),
+            "truth": None if picture.truth is None else self.label_file(picture.truth),
+        }
+        return value | (self._work(picture) if picture.session else {})
+
+    def _work(self, picture: Picture) -> Value:
+        session = picture.session
+        return {
+            "model": picture.shown[0],
+            "mode": session.options.mode,
+            "labels": self.label_file(session.labels),
+            **_facts(session),
+            **_steps(picture),
         }
 
-    def _file(self, content: bytes, name: str) -> dict[str, Any]:
+    def patch(self, desk: Desk, before: Session, answer: Any, select: int = 0) -> Value:
+        """What differs between the session before an edit and the one shown now, as an answer to an order."""
+        picture, base = desk.picture, desk.rev
+        desk.rev += 1
+        window = changed(before.labels, picture.session.labels)
+        rows, columns = window
+        cut = np.ascontiguousarray(picture.session.labels[window]).astype("<u4")
+        old, new = _facts(before), _facts(picture.session)
+        return {
+            "rev": desk.rev,
+            "kind": "patch",
+            "base": base,
+            "answer": answer,
+            "select": select,
+            "window": [columns.start, rows.start, columns.stop - columns.start, rows.stop - rows.start],
+            "labels": base64.b64encode(zlib.compress(cut.tobytes(), 1)).decode(),
+            **{part: _difference(old[part], new[part]) for part in new},
+            **_steps(picture),
+            "strip": strip(desk),
+        }
+
+    def file(self, content: bytes, name: str) -> Value:
+        """Bytes as a file that the page may fetch, in Gradio's cache, which is swept."""
         path = save_bytes_to_cache(content, name, cache_dir=self.GRADIO_CACHE)
         return FileData(path=path, orig_name=name).model_dump()
 
+    def label_file(self, labels: np.ndarray) -> Value:
+        """Little-endian uint32, row by row, gzipped: what the canvas reads back to the last number."""
+        return self.file(gzip.compress(labels.astype("<u4").tobytes(), compresslevel=1), "labels.gz")
 
-def prompt_rows(found: Instances, mode: str) -> list[dict[str, Any]]:
-    """Each row of prompts: the nucleus it became (0: none, or all of them) and its points as [x, y, label]."""
-    nucleus = np.zeros(len(found.prompts), np.int64)
-    if mode == "instances":
-        nucleus[found.prompt] = np.arange(1, len(found) + 1)
-    rows = zip(nucleus.tolist(), found.prompts.points.round(1).tolist(), found.prompts.labels.tolist())
+
+def strip(desk: Desk) -> list[Value]:
+    """The desk's pictures in a row, each with its state."""
     return [
-        {"nucleus": number, "points": [[*place, kind] for place, kind in zip(places, kinds) if kind >= 0]}
-        for number, places, kinds in rows
+        {
+            "name": picture.image.name,
+            "state": picture.state,
+            "nuclei": len(picture.session.nuclei) if picture.session else None,
+            "thumbnail": picture.thumbnail,
+        }
+        for picture in desk.pictures
     ]
 
 
-def _picture(pixels: np.ndarray) -> tuple[bytes, str]:
+def _facts(session: Session) -> dict[str, dict[str, list]]:
+    """Nuclei, points and rows, as the canvas keeps them: short lists by number, which JSON wants as text."""
+    return {
+        "nuclei": {
+            str(number): [*n.window, n.area, round(n.certainty, 3), round(n.stability, 3), n.origin, n.accepted]
+            for number, n in session.nuclei.items()
+        },
+        "points": {
+            str(number): [round(p.x, 1), round(p.y, 1), p.kind, p.by_hand, p.on] for number, p in session.points.items()
+        },
+        "rows": {str(number): [[list(p) for p in row.points], row.box] for number, row in session.rows.items()},
+    }
+
+
+def _difference(old: dict[str, list], new: dict[str, list]) -> dict[str, list | None]:
+    """What is new or other in `new`, and None for what is gone."""
+    gone = dict.fromkeys(old.keys() - new.keys())
+    return gone | {number: fact for number, fact in new.items() if old.get(number) != fact}
+
+
+def _steps(picture: Picture) -> dict[str, int]:
+    return {"undo": len(picture.history.past), "redo": len(picture.history.future)}
+
+
+def _encoded(pixels: np.ndarray) -> tuple[bytes, str]:
     stream = io.BytesIO()
     picture = PillowImage.fromarray(pixels)
     if picture.width * picture.height <= LOSSLESS:
@@ -77,8 +152,3 @@ def _picture(pixels: np.ndarray) -> tuple[bytes, str]:
         return stream.getvalue(), "picture.png"
     picture.save(stream, "JPEG", quality=90)
     return stream.getvalue(), "picture.jpg"
-
-
-def _labels(labels: np.ndarray) -> bytes:
-    """Little-endian uint32, row by row, gzipped: what the canvas reads back to the last number."""
-    return gzip.compress(labels.astype("<u4").tobytes(), compresslevel=1)

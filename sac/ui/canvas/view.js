@@ -1,17 +1,26 @@
-// The stage. Given by Gradio: element, props, watch. Everything shown is drawn here from the last value.
+// What is drawn. Given by Gradio: element, props, trigger, watch. Nothing here asks the server.
 const view = element.querySelector('#sac-canvas')
 const canvas = view.querySelector('canvas')
 const pen = canvas.getContext('2d')
 const live = element.querySelector('.sac-live')
 const hover = element.querySelector('.sac-hover')
-const layers = { fill: true, outline: true, points: true }
+const wipe = element.querySelector('.sac-wipe')
+const layers = { fill: true, outline: true, points: true, truth: true }
 let opacity = 0.35
-let shown = null   // { value, picture, labels, fill, outline }
+let shown = null      // the picture and its work: see load() in value.js
+let rival = null      // { name, fill, outline }: another method's result on the same picture
+let wipeAt = 0.5      // where the wipe stands, as a share of the view's width
 let zoom = 1, left = 0, top_ = 0
-let under = 0      // nucleus under the pointer
+let under = 0         // nucleus below the pointer
+let chosen = []       // selected nuclei; the last one is refined by clicks
+let chosenPoint = 0
+let rubber = null     // what is being dragged: { box } or { stroke } or { point, x, y }
 let waiting = false
+const sheets = {}     // the layers at the size of the view, so that opacity and toggles only put them together
+let stale = true
 
-function draw() {
+function draw(changed = true) {
+  stale ||= changed
   if (waiting) return
   waiting = true
   requestAnimationFrame(() => { waiting = false; paint() })
@@ -19,55 +28,141 @@ function draw() {
 
 function paint() {
   const ratio = window.devicePixelRatio || 1
-  const width = view.clientWidth, height = view.clientHeight
-  if (canvas.width !== Math.round(width * ratio) || canvas.height !== Math.round(height * ratio)) {
-    canvas.width = Math.round(width * ratio)
-    canvas.height = Math.round(height * ratio)
-  }
+  const width = Math.round(view.clientWidth * ratio), height = Math.round(view.clientHeight * ratio)
+  if (canvas.width !== width || canvas.height !== height) { canvas.width = width; canvas.height = height; stale = true }
   pen.setTransform(1, 0, 0, 1, 0, 0)
-  pen.clearRect(0, 0, canvas.width, canvas.height)
-  if (!shown) return
-  pen.setTransform(ratio * zoom, 0, 0, ratio * zoom, ratio * left, ratio * top_)
-  pen.imageSmoothingEnabled = zoom < 2
-  pen.drawImage(shown.picture, 0, 0)
-  if (layers.fill) { pen.globalAlpha = opacity; pen.drawImage(shown.fill, 0, 0); pen.globalAlpha = 1 }
-  if (layers.outline) pen.drawImage(shown.outline, 0, 0)
+  pen.clearRect(0, 0, width, height)
+  if (!shown || !width) return
+  if (stale) { renderSheets(width, height, ratio); stale = false }
+  pen.drawImage(sheets.picture, 0, 0)
+  const border = rival ? Math.round(wipeAt * width) : width
+  putLayers(sheets.fill, sheets.outline, 0, border, height)
+  if (rival) putLayers(sheets.rivalFill, sheets.rivalOutline, border, width, height)
+  if (shown.truth && layers.truth) pen.drawImage(sheets.truth, 0, 0)
   pen.setTransform(ratio, 0, 0, ratio, 0, 0)
+  for (const n of new Set([...chosen, under])) paintEdge(n, chosen.includes(n))
   if (layers.points) paintPoints()
+  if (rubber) paintRubber()
 }
 
-// Positive prompts are dots, negative ones hollow squares, so that a neighbour's dot still shows inside a square.
+function putLayers(fill, outline, from, to, height) {
+  if (to <= from || !fill) return
+  if (layers.fill) { pen.globalAlpha = opacity; pen.drawImage(fill, from, 0, to - from, height, from, 0, to - from, height); pen.globalAlpha = 1 }
+  if (layers.outline) pen.drawImage(outline, from, 0, to - from, height, from, 0, to - from, height)
+}
+
+function renderSheets(width, height, ratio) {
+  const sources = { picture: shown.picture, fill: shown.fill, outline: shown.outline, truth: shown.truthOutline, rivalFill: rival?.fill, rivalOutline: rival?.outline }
+  for (const [name, source] of Object.entries(sources)) {
+    if (!source) { delete sheets[name]; continue }
+    const sheet = sheets[name]?.width === width && sheets[name].height === height ? sheets[name] : sheets[name] = new OffscreenCanvas(width, height)
+    const brush = sheet.getContext('2d')
+    brush.setTransform(1, 0, 0, 1, 0, 0)
+    brush.clearRect(0, 0, width, height)
+    brush.imageSmoothingEnabled = zoom * ratio < 2
+    // only the part that is seen: a large picture zoomed in costs what is on the screen
+    const x0 = Math.max(0, Math.floor(-left / zoom)), y0 = Math.max(0, Math.floor(-top_ / zoom))
+    const x1 = Math.min(shown.width, Math.ceil((view.clientWidth - left) / zoom)), y1 = Math.min(shown.height, Math.ceil((view.clientHeight - top_) / zoom))
+    if (x1 <= x0 || y1 <= y0) continue
+    const k = zoom * ratio
+    brush.drawImage(source, x0, y0, x1 - x0, y1 - y0, left * ratio + x0 * k, top_ * ratio + y0 * k, (x1 - x0) * k, (y1 - y0) * k)
+  }
+}
+
+// The border of one nucleus, bright, from the label map itself.
+function paintEdge(n, strong) {
+  const nucleus = shown.nuclei?.[n]
+  if (!nucleus) return
+  const [x0, y0, x1, y1] = nucleus
+  if (shown.edge?.n !== n || shown.edge.rev !== shown.rev) shown.edge = { n, rev: shown.rev, path: edgePath(n, x0, y0, x1, y1) }
+  pen.save()
+  pen.translate(left, top_)
+  pen.scale(zoom, zoom)
+  pen.lineJoin = 'round'
+  for (const [colour, size] of [['rgb(0 0 0 / 60%)', strong ? 4.5 : 3], ['#fff', strong ? 2.4 : 1.4]]) {
+    pen.lineWidth = size / zoom
+    pen.strokeStyle = colour
+    pen.stroke(shown.edge.path)
+  }
+  pen.restore()
+}
+
+function edgePath(n, x0, y0, x1, y1) {
+  const path = new Path2D(), { labels, width, height } = shown
+  const is = (x, y) => x >= 0 && y >= 0 && x < width && y < height && labels[y * width + x] === n
+  for (let y = y0; y < y1; y++)
+    for (let x = x0; x < x1; x++) {
+      if (!is(x, y)) continue
+      if (!is(x, y - 1)) { path.moveTo(x, y); path.lineTo(x + 1, y) }
+      if (!is(x, y + 1)) { path.moveTo(x, y + 1); path.lineTo(x + 1, y + 1) }
+      if (!is(x - 1, y)) { path.moveTo(x, y); path.lineTo(x, y + 1) }
+      if (!is(x + 1, y)) { path.moveTo(x + 1, y); path.lineTo(x + 1, y + 1) }
+    }
+  return path
+}
+
+// Positive prompts are dots, negative ones hollow squares. Of the nucleus looked at, all that it was asked with is
+// shown, its neighbours' points as its negatives, too; elsewhere each point as what it was set for.
 function paintPoints() {
-  const size = Math.max(1.8, Math.min(6, 1.4 * zoom + 0.8)) * (under ? 1.4 : 1)
-  const rows = under ? shown.value.prompts.filter(row => row.nucleus === under) : shown.value.prompts
-  for (const kind of [0, 1])
-    for (const row of rows)
-      for (const [x, y, label] of row.points)
-        if (label === kind) paintPoint(left + (x + 0.5) * zoom, top_ + (y + 0.5) * zoom, label, size)
+  if (!shown.points) return
+  const looked = under || chosen.at(-1)
+  const size = Math.max(1.8, Math.min(6, 1.4 * zoom + 0.8))
+  const row = shown.mode === 'instances' && shown.rows[looked]
+  if (row) {
+    for (const [p, label] of row[0]) paintPoint(p, label, 1.35 * size)
+    if (row[1]) paintBox(row[1])
+    return
+  }
+  for (const p of shown.used) paintPoint(p, shown.points[p][2], size)
 }
 
-function paintPoint(x, y, label, size) {
+function paintPoint(p, label, size) {
+  const [px, py, , byHand, on] = shown.points[p]
+  const moved = rubber?.point === p ? rubber : { x: px, y: py }
+  const x = left + (moved.x + 0.5) * zoom, y = top_ + (moved.y + 0.5) * zoom
+  if (x < -20 || y < -20 || x > view.clientWidth + 20 || y > view.clientHeight + 20) return
+  if (p === chosenPoint) { pen.beginPath(); pen.arc(x, y, 2.2 * size + 3, 0, 2 * Math.PI); pen.lineWidth = 1.5; pen.strokeStyle = '#fff'; pen.stroke() }
+  pen.globalAlpha = on ? 1 : 0.45
   pen.beginPath()
   if (label) {
-    pen.arc(x, y, size, 0, 2 * Math.PI)
-    pen.fillStyle = '#00c878'
+    pen.arc(x, y, byHand ? 1.3 * size : size, 0, 2 * Math.PI)
+    pen.fillStyle = on ? '#00c878' : '#9aa3ad'
     pen.fill()
-    pen.lineWidth = 1
+    pen.lineWidth = byHand ? 1.6 : 1
     pen.strokeStyle = '#fff'
   } else {
-    pen.rect(x - 1.6 * size, y - 1.6 * size, 3.2 * size, 3.2 * size)
-    pen.lineWidth = 1.4
-    pen.strokeStyle = '#eb3c50'
+    pen.rect(x - 1.3 * size, y - 1.3 * size, 2.6 * size, 2.6 * size)
+    pen.lineWidth = byHand ? 2.2 : 1.5
+    pen.strokeStyle = on ? '#eb3c50' : '#9aa3ad'
   }
+  pen.stroke()
+  if (!on) { pen.beginPath(); pen.moveTo(x - 1.5 * size, y + 1.5 * size); pen.lineTo(x + 1.5 * size, y - 1.5 * size); pen.strokeStyle = '#fff'; pen.stroke() }
+  pen.globalAlpha = 1
+}
+
+function paintBox([x0, y0, x1, y1]) {
+  pen.setLineDash([5, 4])
+  pen.lineWidth = 1.5
+  pen.strokeStyle = '#00c878'
+  pen.strokeRect(left + (Math.min(x0, x1) + 0.5) * zoom, top_ + (Math.min(y0, y1) + 0.5) * zoom, Math.abs(x1 - x0) * zoom, Math.abs(y1 - y0) * zoom)
+  pen.setLineDash([])
+}
+
+function paintRubber() {
+  if (rubber.box) return paintBox(rubber.box)
+  if (!rubber.stroke) return
+  pen.beginPath()
+  for (const [x, y] of rubber.stroke) pen.lineTo(left + (x + 0.5) * zoom, top_ + (y + 0.5) * zoom)
+  pen.lineWidth = 2
+  pen.strokeStyle = '#ffd21f'
   pen.stroke()
 }
 
 function fit() {
   if (!shown) return
-  const { width, height } = shown.value
-  zoom = Math.min(view.clientWidth / width, view.clientHeight / height)
-  left = (view.clientWidth - width * zoom) / 2
-  top_ = (view.clientHeight - height * zoom) / 2
+  zoom = Math.min(view.clientWidth / shown.width, view.clientHeight / shown.height)
+  left = (view.clientWidth - shown.width * zoom) / 2
+  top_ = (view.clientHeight - shown.height * zoom) / 2
   draw()
 }
 
@@ -79,111 +174,43 @@ function magnify(factor, x = view.clientWidth / 2, y = view.clientHeight / 2) {
   draw()
 }
 
-// A colour per nucleus: steps of the golden ratio round the hue circle, as in the exported overlay.
-function colours(count) {
-  const table = new Uint32Array(count + 1)
-  for (let n = 1; n <= count; n++) {
-    const hue = (n * 0.618034 % 1) * 6
-    const channel = k => Math.round(255 * (1 - 0.75 * Math.max(0, Math.min(1, Math.min((k + hue) % 6, 4 - (k + hue) % 6)))))
-    table[n] = 0xff000000 | channel(1) << 16 | channel(3) << 8 | channel(5)
-  }
-  return table
+function pan(dx, dy) { left += dx; top_ += dy; draw() }
+
+// Brings a nucleus to the middle, close enough to judge it.
+function goTo(n) {
+  const [x0, y0, x1, y1] = shown.nuclei[n]
+  zoom = Math.max(zoom, Math.min(12, 0.25 * Math.min(view.clientWidth, view.clientHeight) / Math.max(x1 - x0, y1 - y0)))
+  left = view.clientWidth / 2 - (x0 + x1) / 2 * zoom
+  top_ = view.clientHeight / 2 - (y0 + y1) / 2 * zoom
+  draw()
 }
 
-function paintLabels(labels, width, height, count) {
-  const table = colours(count)
-  const fill = new ImageData(width, height), outline = new ImageData(width, height)
-  const inside = new Uint32Array(fill.data.buffer), border = new Uint32Array(outline.data.buffer)
-  for (let y = 0, i = 0; y < height; y++)
-    for (let x = 0; x < width; x++, i++) {
+// A colour per nucleus: steps of the golden ratio round the hue circle, as in the exported overlay.
+const table = [0]
+function colour(n) {
+  while (table.length <= n) {
+    const hue = (table.length * 0.618034 % 1) * 6
+    const channel = k => Math.round(255 * (1 - 0.75 * Math.max(0, Math.min(1, Math.min((k + hue) % 6, 4 - (k + hue) % 6)))))
+    table.push((0xff000000 | channel(1) << 16 | channel(3) << 8 | channel(5)) >>> 0)
+  }
+  return table[n]
+}
+
+const sheetOf = (width, height) => new OffscreenCanvas(width, height)
+
+// Paints a window of a label map onto its fill and outline sheets.
+function paintLabels(labels, width, height, fill, outline, x0 = 0, y0 = 0, x1 = width, y1 = height, colourOf = colour) {
+  if (x1 <= x0 || y1 <= y0) return
+  const filled = new ImageData(x1 - x0, y1 - y0), lined = new ImageData(x1 - x0, y1 - y0)
+  const inside = new Uint32Array(filled.data.buffer), border = new Uint32Array(lined.data.buffer)
+  for (let y = y0, k = 0; y < y1; y++)
+    for (let x = x0, i = y * width + x0; x < x1; x++, i++, k++) {
       const n = labels[i]
       if (!n) continue
-      inside[i] = table[n]
-      const edge = (x > 0 && labels[i - 1] !== n) || (x < width - 1 && labels[i + 1] !== n) ||
-        (y > 0 && labels[i - width] !== n) || (y < height - 1 && labels[i + width] !== n)
-      if (edge) border[i] = table[n]
+      const shade = colourOf(n)
+      inside[k] = shade
+      if ((x > 0 && labels[i - 1] !== n) || (x < width - 1 && labels[i + 1] !== n) || (y > 0 && labels[i - width] !== n) || (y < height - 1 && labels[i + width] !== n)) border[k] = shade
     }
-  return [fill, outline].map(pixels => {
-    const sheet = new OffscreenCanvas(width, height)
-    sheet.getContext('2d').putImageData(pixels, 0, 0)
-    return sheet
-  })
+  fill?.getContext('2d').putImageData(filled, x0, y0)
+  outline.getContext('2d').putImageData(lined, x0, y0)
 }
-
-async function load(value) {
-  if (!value || !value.image) return
-  const [picture, packed] = await Promise.all([fetch(value.image.url).then(r => r.blob()).then(createImageBitmap), fetch(value.labels.url)])
-  const stream = packed.body.pipeThrough(new DecompressionStream('gzip'))
-  const labels = new Uint32Array(await new Response(stream).arrayBuffer())
-  const count = value.certainty.length
-  const [fill, outline] = paintLabels(labels, value.width, value.height, count)
-  const same = shown && shown.value.name === value.name && shown.value.width === value.width && shown.value.height === value.height
-  shown = { value, picture, labels, fill, outline }
-  under = 0
-  element.querySelector('.sac-empty').hidden = true
-  if (!same) fit()
-  paint()
-  announce(value, count)
-}
-
-function announce(value, count) {
-  const distinct = new Set()
-  for (const row of value.prompts) for (const point of row.points) distinct.add(point.join())
-  view.dataset.nuclei = count
-  view.dataset.points = distinct.size
-  view.dataset.rev = value.rev
-  const positive = [...distinct].filter(key => key.endsWith(',1')).length
-  live.textContent = `${count} nuclei · ${positive} positive and ${distinct.size - positive} negative prompts`
-  view.setAttribute('aria-label', `${value.name}: ${live.textContent}`)
-}
-
-function point(event) {
-  const box = view.getBoundingClientRect()
-  return [event.clientX - box.left, event.clientY - box.top]
-}
-
-function look(event) {
-  if (!shown) return
-  const [px, py] = point(event)
-  const x = Math.floor((px - left) / zoom), y = Math.floor((py - top_) / zoom)
-  const on = x >= 0 && y >= 0 && x < shown.value.width && y < shown.value.height
-  const n = on ? shown.labels[y * shown.value.width + x] : 0
-  hover.textContent = n ? `Nucleus ${n} · certainty ${shown.value.certainty[n - 1].toFixed(2)}` : on ? `${x}, ${y}` : ''
-  if (n !== under) { under = n; draw() }
-}
-
-let drag = null
-view.addEventListener('pointerdown', event => { drag = point(event); view.setPointerCapture(event.pointerId); view.classList.add('sac-dragging') })
-view.addEventListener('pointerup', () => { drag = null; view.classList.remove('sac-dragging') })
-view.addEventListener('pointerleave', () => { hover.textContent = ''; if (under) { under = 0; draw() } })
-view.addEventListener('pointermove', event => {
-  if (!drag) return look(event)
-  const [x, y] = point(event)
-  left += x - drag[0]; top_ += y - drag[1]
-  drag = [x, y]
-  draw()
-})
-view.addEventListener('wheel', event => { event.preventDefault(); magnify(Math.exp(-event.deltaY / 400), ...point(event)) }, { passive: false })
-view.addEventListener('dblclick', fit)
-view.addEventListener('keydown', event => {
-  const moves = { ArrowLeft: [60, 0], ArrowRight: [-60, 0], ArrowUp: [0, 60], ArrowDown: [0, -60] }
-  if (event.key === '+' || event.key === '=') magnify(1.25)
-  else if (event.key === '-') magnify(0.8)
-  else if (event.key === '0') fit()
-  else if (moves[event.key]) { left += moves[event.key][0]; top_ += moves[event.key][1]; draw() }
-  else return
-  event.preventDefault()
-})
-for (const button of element.querySelectorAll('[data-layer]'))
-  button.addEventListener('click', () => {
-    const on = layers[button.dataset.layer] = !layers[button.dataset.layer]
-    button.setAttribute('aria-pressed', on)
-    draw()
-  })
-for (const button of element.querySelectorAll('[data-view]'))
-  button.addEventListener('click', () => ({ in: () => magnify(1.4), out: () => magnify(1 / 1.4), fit })[button.dataset.view]())
-element.querySelector('.sac-opacity input').addEventListener('input', event => { opacity = event.target.value / 100; draw() })
-new ResizeObserver(draw).observe(view)
-
-let chain = Promise.resolve()
-watch('value', () => { const value = props.value; chain = chain.then(() => load(value)).catch(error => { live.textContent = 'The result could not be drawn; press Segment again.'; console.error(error) }) })

@@ -1,0 +1,130 @@
+"""What one browser tab has on its desk: pictures, what was done to each, and the one that is shown."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+import threading
+import weakref
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from PIL import Image as PillowImage
+
+from sac.config import LIMITS
+from sac.errors import ImageError
+from sac.export import Result
+from sac.images import Image
+from sac.inference.history import History
+from sac.inference.session import Session
+
+THUMBNAIL = (88, 66)
+
+Variant = tuple[str, str]
+"""Model and mode: a picture keeps its work under each, so that switching loses nothing."""
+
+
+@dataclass(eq=False)
+class Picture:
+    """One image and the work on it."""
+
+    image: Image
+    digest: str
+    thumbnail: str
+    histories: dict[Variant, History] = field(default_factory=dict)
+    shown: Variant | None = None
+    truth: np.ndarray | None = None
+    rivals: dict[str, np.ndarray] = field(default_factory=dict)
+    trouble: str = ""
+
+    @classmethod
+    def of(cls, image: Image) -> Picture:
+        return cls(image, hashlib.sha256(image.pixels.tobytes()).hexdigest(), _thumbnail(image.pixels))
+
+    @property
+    def history(self) -> History | None:
+        """The work that is shown; None where the picture is not segmented yet."""
+        return self.histories.get(self.shown) if self.shown else None
+
+    @property
+    def session(self) -> Session | None:
+        return self.history.now if self.history else None
+
+    @property
+    def state(self) -> str:
+        """In a word, for the strip: failed, new, segmented or edited."""
+        if self.history is None:
+            return "failed" if self.trouble else "new"
+        return "edited" if self.history.past else "segmented"
+
+    def begin(self, variant: Variant, session: Session) -> None:
+        """A fresh segmentation: the first of its variant, or one more step of it, that can be undone."""
+        before = self.histories.get(variant)
+        if before:
+            session = replace(session, last=max(session.last, before.now.last))
+        self.histories[variant] = before.then(session) if before else History(session)
+        self.shown, self.trouble = variant, ""
+
+    def commit(self, history: History) -> None:
+        """The work shown moves on, or back."""
+        self.histories[self.shown] = history
+
+    def result(self) -> Result:
+        """What exports take. Raises ImageError where nothing was segmented."""
+        if self.session is None:
+            raise ImageError(f"{self.image.name} is not segmented yet: press Segment first.")
+        return Result(self.image, self.session.instances(), self.shown[0], self.session.options)
+
+
+class Desk:
+    """A tab's pictures. Handlers change it only while they hold `lock`; it is compared by identity."""
+
+    def __init__(self):
+        self.pictures: list[Picture] = []
+        self.index = 0
+        self.rev = 0
+        self.lock = threading.RLock()
+
+    def __deepcopy__(self, memo: dict) -> Desk:
+        return self
+
+    @property
+    def picture(self) -> Picture:
+        """The picture shown. Raises ImageError where there is none."""
+        if not self.pictures:
+            raise ImageError("There is no image yet: drop one on the page, or pick an example.")
+        return self.pictures[self.index]
+
+    def add(self, images: list[Image]) -> None:
+        """Lays images on the desk and shows the first of them."""
+        if len(self.pictures) + len(images) > LIMITS.pictures:
+            raise ImageError(f"One tab holds up to {LIMITS.pictures} images; close some first.")
+        if images:
+            self.index = len(self.pictures)
+        self.pictures += [Picture.of(image) for image in images]
+
+    def remove(self, index: int) -> None:
+        """Takes a picture and all work on it off the desk."""
+        if 0 <= index < len(self.pictures):
+            del self.pictures[index]
+            self.index = max(0, min(self.index - (index < self.index), len(self.pictures) - 1))
+
+    def clear(self) -> None:
+        """Lets go of everything: the tab was closed."""
+        with self.lock:
+            self.pictures, self.index = [], 0
+
+
+DESKS: weakref.WeakValueDictionary[str, Desk] = weakref.WeakValueDictionary()
+"""Desks by Gradio's name for the tab, to empty them when it closes. No authority: handlers get theirs from gr.State."""
+
+
+def _thumbnail(pixels: np.ndarray) -> str:
+    """A small JPEG as data URL."""
+    step = max(1, min(pixels.shape[0] // (2 * THUMBNAIL[1]), pixels.shape[1] // (2 * THUMBNAIL[0])))
+    small = PillowImage.fromarray(np.ascontiguousarray(pixels[::step, ::step]))
+    small.thumbnail(THUMBNAIL)
+    stream = io.BytesIO()
+    small.save(stream, "JPEG", quality=80)
+    return "data:image/jpeg;base64," + base64.b64encode(stream.getvalue()).decode()

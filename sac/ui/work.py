@@ -1,0 +1,143 @@
+"""What the page asks of the method: models in memory, embeddings kept, pictures segmented, compared and judged."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from sac import hub
+from sac.config import LIMITS, MODES, SegmentOptions
+from sac.errors import OptionError
+from sac.export import Result
+from sac.images import Image
+from sac.inference import compare
+from sac.inference.cache import EmbeddingCache
+from sac.inference.edits import Embedded
+from sac.inference.predictor import Embedding
+from sac.inference.segment import Progress, embed_image, segment, segment_embedded
+from sac.inference.session import Session
+from sac.metrics import Mistakes, score
+from sac.model.sac import SAC
+from sac.ui.desk import Picture
+
+EMBEDDINGS = EmbeddingCache(LIMITS.embeddings)
+"""Shared by all visitors: a key holds the digest of the pixels, so that only equal pictures meet."""
+
+
+def silent(share: float, word: str) -> None:
+    """Progress that nobody watches."""
+
+
+@lru_cache(maxsize=2)
+def loaded(model: str) -> SAC:
+    """A checkpoint in memory, shared by all visitors: it is only read."""
+    return hub.load(model)
+
+
+def known(model: str) -> str:
+    """The name of an embedded checkpoint. Raises OptionError for any other."""
+    if model not in hub.EMBEDDED:
+        raise OptionError(f"unknown model {model!r}; it is one of {', '.join(hub.EMBEDDED)}")
+    return model
+
+
+def embedding_of(picture: Picture, model: str, options: SegmentOptions, progress: Progress = silent) -> Embedding:
+    """A picture's embedding, computed where it is not kept."""
+    key = (picture.digest, model, options.adapted, options.scale, options.overlap)
+    return EMBEDDINGS.get(key, lambda: embed_image(picture.image, loaded(model), options, progress))
+
+
+def embedded(picture: Picture) -> Callable[[], Embedded]:
+    """What edits of the work shown are decoded with, when they ask for it."""
+    model, options = picture.shown[0], picture.session.options
+    return lambda: Embedded(loaded(model), embedding_of(picture, model, options))
+
+
+def segmented(picture: Picture, model: str, options: SegmentOptions, progress: Progress = silent) -> Session:
+    """A picture segmented from its automatic prompts."""
+    sac = loaded(known(model))
+    embedding = embedding_of(picture, model, options, progress)
+    progress(0.6, "Decoding masks")
+    return Session.begin(segment_embedded(picture.image, sac, embedding, options), options)
+
+
+def rival(picture: Picture, method: str, progress: Progress = silent) -> np.ndarray:
+    """Another method's label map (H, W) int32 of the picture shown, also kept with the picture."""
+    if method not in compare.RIVALS:
+        raise OptionError(f"unknown method {method!r}; it is one of {', '.join(compare.RIVALS)}")
+    model, session = picture.shown[0], picture.session
+    sac, own = loaded(model), embedding_of(picture, model, session.options)
+    if method == "generator":
+        found = compare.generator_alone(own, sac.config.diameter)
+    elif method == "everything":
+        found = compare.vanilla_everything(sac, picture.image, own.scale, progress)
+    else:
+        progress(0.1, "Embedding with vanilla SAM")
+        plain = SegmentOptions(adapted=False, scale=own.scale)
+        own_rows = session.options.mode == "instances"
+        prompts = session.prompts([n for n in sorted(session.rows) if session.is_asked(n) or not own_rows])
+        found = compare.vanilla(sac, embedding_of(picture, model, plain), prompts, session.options)
+    picture.rivals[method] = found
+    return found
+
+
+FIGURES = ("dice", "iou", "aji", "pq", "f1", "msa")
+
+
+def figures(picture: Picture) -> list[dict[str, Any]]:
+    """Nuclei and scores of the work shown and of all that it was compared with, a dict each.
+
+    Scores are against the ground truth; without one, rivals are scored against the work shown.
+    """
+    rows = {"SAC, as shown": picture.session.labels}
+    rows |= {compare.RIVALS[method]: labels for method, labels in picture.rivals.items()}
+    against = picture.session.labels if picture.truth is None else picture.truth
+    table = []
+    for name, labels in rows.items():
+        told = {"method": name, "nuclei": int(np.count_nonzero(np.bincount(labels.ravel())[1:]))}
+        if labels is not against:
+            scores = score(against, labels).to_json()
+            told |= {k: float(scores[k]) for k in FIGURES}
+        table.append(told)
+    return table
+
+
+def mistakes(picture: Picture) -> Mistakes:
+    """What the work shown has and the ground truth lacks, and the other way round."""
+    return Mistakes.between(picture.truth, picture.session.labels)
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished segmentation and how long it took, in seconds."""
+
+    result: Result
+    seconds: float
+
+    def summary(self) -> dict[str, Any]:
+        """What the endpoint says: counts, time, and what the result was made with."""
+        found = self.result.found
+        kinds = [kind for _, _, kind in found.prompts.shown]
+        return {
+            "nuclei": len(found),
+            "positive_prompts": kinds.count(1),
+            "negative_prompts": kinds.count(0),
+            "seconds": round(self.seconds, 2),
+            **self.result.about(),
+        }
+
+
+def segment_file(image: Image, model: str, mode: str) -> Run:
+    """Segments one image with an embedded checkpoint, beside any desk."""
+    sac = loaded(known(model))
+    if mode not in MODES:
+        raise OptionError(f"unknown mode {mode!r}; it is one of {', '.join(MODES)}")
+    options = SegmentOptions(mode=mode)
+    begun = time.perf_counter()
+    found = segment(image, sac, options)
+    return Run(Result(image, found, model, options), time.perf_counter() - begun)
