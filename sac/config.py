@@ -129,7 +129,7 @@ class SegmentOptions:
     """Pixels that neighbouring tiles share, in the scaled picture."""
     scale: float = 0.0
     """Magnification before the model; 0 estimates it from the nuclei's size."""
-    certainty: float = 0.4
+    certainty: float = 0.5
     """Predicted IoU below which a mask is dropped."""
     adapted: bool = True
     """False: vanilla SAM on the same prompts."""

@@ -65,6 +65,7 @@ class Picture:
             session = replace(session, last=max(session.last, before.now.last))
         self.histories[variant] = before.then(session) if before else History(session)
         self.shown, self.trouble = variant, ""
+        self.rivals.clear()
 
     def commit(self, history: History) -> None:
         """The work shown moves on, or back."""

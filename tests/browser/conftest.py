@@ -5,9 +5,12 @@ import shutil
 import subprocess
 import sys
 import threading
+import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
+import tifffile
 
 ROOT = Path(__file__).parents[2]
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -84,6 +87,20 @@ def stage(open_page):
     return open_page()
 
 
+def labels_in(download):
+    """The label map of an exported zip."""
+    archive = zipfile.ZipFile(download.path())
+    with archive.open(next(name for name in archive.namelist() if name.endswith("labels.tif"))) as file:
+        return tifffile.imread(file)
+
+
+def random_edits(seed, count, height):
+    """(what, y): boxes dragged at the left border, nuclei deleted, steps undone."""
+    rng = np.random.default_rng(seed)
+    kinds = rng.choice(["box", "delete", "undo"], p=(0.4, 0.3, 0.3), size=count)
+    return list(zip(kinds.tolist(), rng.integers(5, height - 25, count).tolist()))
+
+
 class Stage:
     """A tab and what is on its canvas."""
 
@@ -143,6 +160,20 @@ class Stage:
         self.tab.mouse.down()
         self.tab.mouse.move(*self.at(*end), steps=12)
         self.tab.mouse.up()
+
+    def edit(self, what, y):
+        """One of `random_edits`."""
+        if what == "undo":
+            return self.push("sac-undo") if self.tab.is_enabled("#sac-undo") else self
+        self.tab.keyboard.press("Escape")
+        if what == "box":
+            return self.change(lambda: self.drag((3, y), (25, y + 18)))
+        self.tab.keyboard.press(".")
+        return self.press("Delete") if self.count("nuclei") else self
+
+    def state(self):
+        """Counts and the label map, as exported."""
+        return self.count("nuclei"), self.count("points"), labels_in(self.download()).tolist()
 
     def colours(self):
         """How many different colours the stage shows."""

@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 
 import numpy as np
-from conftest import CHROMIUM, FLAGS, ROOT, Stage
+from conftest import CHROMIUM, FLAGS, ROOT, Stage, random_edits
 from PIL import Image
 from playwright.sync_api import sync_playwright
 
@@ -64,6 +64,7 @@ def main() -> None:
             ready = _ready(chromium, address)
             for side in parsed.sides:
                 print(_row(chromium, address, Path(folder), side, parsed.clicks), flush=True)
+            print(f"\n{_two_tabs(chromium, address, Path(folder))}")
             print(f"\nPage usable {ready:.1f} s after it was asked for, the server just up.")
         finally:
             server.terminate()
@@ -92,7 +93,7 @@ def _ready(chromium, address: str) -> float:
 
 def _row(chromium, address: str, folder: Path, side: int, clicks: int) -> str:
     picture = folder / f"field-{side}.png"
-    field = generated_field(side=500, count=125).pixels
+    field = generated_field(side=500, count=170).pixels
     Image.fromarray(np.tile(field, (-(-side // 500), -(-side // 500), 1))[:side, :side]).save(picture)
     tab = chromium.new_page(viewport={"width": 1440, "height": 950})
     tab.goto(address)
@@ -120,6 +121,35 @@ def _row(chromium, address: str, folder: Path, side: int, clicks: int) -> str:
     median, slowest = statistics.median(times[1:]), max(times[1:])
     return (
         f"| {side}² | {nuclei} | {segmented:.1f} s | {median:.0f} ms | {slowest:.0f} ms | {rate:.0f} | {zipped:.1f} s |"
+    )
+
+
+def _two_tabs(chromium, address: str, folder: Path) -> str:
+    """200 random edits, interleaved between two tabs, against each tab's edits alone."""
+    picture = folder / "small.png"
+    Image.fromarray(generated_field(side=256, count=40).pixels).save(picture)
+    plans = [random_edits(seed, 100, 256) for seed in range(2)]
+
+    def opened() -> Stage:
+        tab = chromium.new_page(viewport={"width": 1440, "height": 950})
+        tab.goto(address)
+        tab.wait_for_selector("#sac-canvas")
+        return Stage(tab).open(picture).push("sac-segment")
+
+    tabs = [opened() for _ in plans]
+    begun = time.perf_counter()
+    for pair in zip(*plans):
+        for tab, edit in zip(tabs, pair):
+            tab.edit(*edit)
+    seconds = time.perf_counter() - begun
+    equal = []
+    for tab, plan in zip(tabs, plans):
+        alone = opened()
+        for edit in plan:
+            alone.edit(*edit)
+        equal.append(alone.state() == tab.state())
+    return (
+        f"200 edits interleaved between two tabs in {seconds:.0f} s; each tab equal to its edits alone: {all(equal)}."
     )
 
 

@@ -7,6 +7,7 @@ import zipfile
 import numpy as np
 import pytest
 import tifffile
+from browser.conftest import labels_in, random_edits
 from PIL import Image
 
 DISCS = ((50, 50), (120, 60), (190, 50), (60, 140), (180, 150))
@@ -23,13 +24,6 @@ def discs(tmp_path):
     Image.fromarray(image).save(tmp_path / "five discs.png")
     tifffile.imwrite(tmp_path / "truth.tif", truth)
     return tmp_path
-
-
-def labels_in(download):
-    archive = zipfile.ZipFile(download.path())
-    name = next(n for n in archive.namelist() if n.endswith("labels.tif"))
-    with archive.open(name) as file:
-        return tifffile.imread(file)
 
 
 def uncertain_left(stage):
@@ -193,36 +187,45 @@ def test_several_images_are_segmented_in_one_go_and_kept_apart(stage, discs):
 
 def test_edits_of_two_tabs_do_not_mix(open_page, discs):
     """Random edits, interleaved between two tabs, equal each tab's edits alone."""
-
-    def edits(seed):
-        rng = np.random.default_rng(seed)
-        kinds = rng.choice(["ground", "delete", "undo"], p=(0.4, 0.4, 0.2), size=8)
-        return list(zip(kinds, rng.integers(20, 220, 8)))
-
-    def do(tab, edit):
-        what, y = edit
-        if what == "undo":
-            return tab.push("sac-undo") if tab.tab.is_enabled("#sac-undo") else None
-        if what == "delete":
-            tab.tab.keyboard.press(".")
-            return tab.press("Delete") if tab.count("nuclei") else None
-        tab.tab.keyboard.press("Escape")
-        return tab.change(lambda: tab.click(3, int(y)))
-
-    def state(tab):
-        return tab.count("nuclei"), tab.count("points"), labels_in(tab.download()).tolist()
-
-    tabs = [open_page().open(discs / "five discs.png").push("sac-segment") for _ in range(2)]
-    plans = [edits(seed) for seed in range(2)]
+    plans = [random_edits(seed, 8, 240) for seed in range(2)]
+    tabs = [open_page().open(discs / "five discs.png").push("sac-segment") for _ in plans]
     for pair in zip(*plans):
         for tab, edit in zip(tabs, pair):
-            do(tab, edit)
-    together = [state(tab) for tab in tabs]
-    for plan, expected in zip(plans, together):
+            tab.edit(*edit)
+    for tab, plan in zip(tabs, plans):
         alone = open_page().open(discs / "five discs.png").push("sac-segment")
         for edit in plan:
-            do(alone, edit)
-        assert state(alone) == expected
+            alone.edit(*edit)
+        assert alone.state() == tab.state()
+
+
+def test_more_pairs_are_more_points_of_the_semantic_mode(stage, discs):
+    stage.open(discs / "five discs.png")
+    stage.tab.click("#sac-mode label >> nth=1")
+    stage.push("sac-segment")
+    few = stage.count("points")
+    stage.tab.click("#sac-prompts button")
+    stage.tab.fill("#sac-pairs input[type=number]", "16")
+    stage.change(lambda: stage.tab.keyboard.press("Tab"))
+    assert stage.count("points") > few
+    stage.change(lambda: stage.tab.click("#sac-kinds label >> nth=1"))
+    assert "0 negative prompts" in stage.said
+    stage.push("sac-undo").push("sac-undo")
+    assert stage.count("points") == few
+
+
+def test_segment_all_can_be_cancelled(stage, discs, tmp_path):
+    rng = np.random.default_rng(0)
+    for number in range(6):
+        Image.fromarray(rng.integers(0, 60, (700, 700, 3), np.uint8)).save(tmp_path / f"{number}.png")
+    stage.open(*(tmp_path / f"{number}.png" for number in range(6)))
+    stage.tab.click("#sac-segment-all")
+    stage.tab.wait_for_selector("#sac-told >> text=Segmenting")
+    stage.tab.click("#sac-cancel")
+    stage.tab.wait_for_selector("#sac-told >> text=Stopped")
+    assert "new" in stage.tab.inner_text(".sac-card >> nth=5")
+    stage.open(discs / "five discs.png").push("sac-segment")
+    assert stage.count("nuclei") == 5
 
 
 @pytest.mark.parametrize("locale", ["de-DE", "fr-FR"])

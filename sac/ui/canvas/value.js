@@ -91,6 +91,7 @@ async function loadPatch(value) {
 }
 
 async function loadRival(value) {
+  if (value.of !== shown?.index) return   // another picture was opened meanwhile
   const labels = await fetched(value.labels)
   const fill = sheetOf(shown.width, shown.height), outline = sheetOf(shown.width, shown.height)
   paintLabels(labels, shown.width, shown.height, fill, outline)
@@ -98,6 +99,7 @@ async function loadRival(value) {
   element.querySelector('.sac-theirs').textContent = value.name
   placeWipe(wipeAt)
   refresh(shown.rev)
+  say(`${value.name} is on the right of the wipe`)
 }
 
 function loadMarks(value) {
@@ -124,7 +126,7 @@ function paintTruth() {
 let judging = 0
 function judgeSoon() {
   clearTimeout(judging)
-  if (shown?.truth && shown.nuclei) judging = setTimeout(() => ask({ do: 'judge' }), 400)
+  if ((shown?.truth || rival) && shown.nuclei) judging = setTimeout(() => ask({ do: 'judge' }), 400)
 }
 
 // Everything beside the canvas that says what is on it.

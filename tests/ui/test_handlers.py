@@ -12,7 +12,7 @@ from sac.errors import EditError
 from sac.ui import work
 from sac.ui.desk import DESKS, Desk
 from sac.ui.orders import obey
-from sac.ui.segment_tab import _seated, forget
+from sac.ui.handlers import _seated, forget
 
 
 def tab(name: str) -> gr.Request:

@@ -1,0 +1,45 @@
+"""What the page says in words: a picture, a result, scores. Markdown."""
+
+from __future__ import annotations
+
+from sac.ui import work
+from sac.ui.desk import Desk, Picture
+
+
+def described(picture: Picture) -> str:
+    image = picture.image
+    height, width = image.size
+    size = f"{width} × {height} px" + (f", {image.microns:.3g} µm per pixel" if image.microns else "")
+    return "  \n".join([f"{plain(image.name)}: {size}", *image.notes])
+
+
+def told(picture: Picture, seconds: float | None = None) -> str:
+    session = picture.session
+    time_taken = "" if seconds is None else f" in {seconds:.1f} s"
+    return "  \n".join([f"**{len(session.nuclei)} nuclei**{time_taken}", plain(picture.image.name), *session.notes])
+
+
+def summary(desk: Desk) -> str:
+    """What came of "segment all": counts, and one line for each that could not be done."""
+    done = [p for p in desk.pictures if p.session]
+    lines = [f"**{len(done)} of {len(desk.pictures)} images segmented**"]
+    lines += [f"{sum(len(p.session.nuclei) for p in done)} nuclei in all"]
+    return "  \n".join(lines + [p.trouble for p in desk.pictures if p.trouble])
+
+
+def figures(picture: Picture) -> str:
+    """The scores as a table, where there is something to score against."""
+    if picture.session is None or (picture.truth is None and not picture.rivals):
+        return ""
+    heads = {"dice": "Dice", "iou": "IoU", "aji": "AJI", "pq": "PQ", "f1": "F1", "msa": "mSA"}
+    against = "SAC, as shown" if picture.truth is None else "the ground truth"
+    lines = [f"Scores against {against}", "", f"| | nuclei | {' | '.join(heads.values())} |", "|---" * 8 + "|"]
+    for row in work.figures(picture):
+        cells = [f"{row[k]:.3f}" if k in row else "" for k in heads]
+        lines.append(f"| {row['method']} | {row['nuclei']} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def plain(name: str) -> str:
+    """A file's name as Markdown that means nothing but itself."""
+    return f"`{name.replace('`', chr(39))}`"
