@@ -31,6 +31,7 @@ generated scenes of textured shapes on textured grounds. No photograph and no mi
 def sac_card(title: str, config: SACConfig) -> str:
     """README.md of a SAC checkpoint, from its provenance."""
     source = config.provenance
+    before = "".join(f"| trained before | `{command}` |\n" for command in source["before"])
     return f"""---
 license: {source["licence"]}
 tags: [segment-anything, lora, nuclei, microscopy, image-segmentation]
@@ -43,10 +44,11 @@ arXiv 2401.13220; no figure here is the paper's.
 
 | | |
 |---|---|
-| data | {", ".join(source["data"])} ({source["images"]} images; {source["held_out"]} held out) |
+| data | {", ".join(source["data"])} |
 | licence of the weights | {source["licence"]} |
 | started from | {source["start"] or "a fresh adapter, the base's decoder, an untrained generator"} |
-| command | `{source["command"]}` |
+{before}| command | `{source["command"]}` |
+| images of it | {source["images"]}, and {source["held_out"]} held out |
 | seed | {source["seed"]} |
 | software | segment-any-cell {source["version"]} |
 """

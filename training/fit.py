@@ -68,7 +68,8 @@ def fit_to(out: Path, data: list[str], config: SACConfig, options: FitOptions, r
     sac = fit(sac, kept, options, out, resume)
     if not PartialState().is_main_process:
         return
-    sac.config = replace(sac.config, provenance=_provenance(data, options, len(kept), len(held_out)))
+    told = provenance(sac.config.provenance, data, options, (len(kept), len(held_out)))
+    sac.config = replace(sac.config, provenance=told)
     hub.save(sac, out, sac_card(out.name, sac.config))
     (out / "held_out.txt").write_text("".join(f"{s.name}\n" for s in held_out))
 
@@ -79,13 +80,19 @@ def split(samples: list[Sample], share: float) -> tuple[list[Sample], list[Sampl
     return [s for s, h in zip(samples, held) if not h], [s for s, h in zip(samples, held) if h]
 
 
-def _provenance(data: list[str], options: FitOptions, images: int, held_out: int) -> dict:
+def provenance(before: dict, data: list[str], options: FitOptions, counts: tuple[int, int]) -> dict:
+    """Where weights come from. `before`: of the checkpoint they started from, whose data and commands stay named.
+
+    `counts`: images of this training, and those held out from it.
+    """
+    folders = [f"{Path(folder).parent.name}/{Path(folder).name}" for folder in data]
     return {
-        "data": [f"{Path(folder).parent.name}/{Path(folder).name}" for folder in data],
-        "images": images,
-        "held_out": held_out,
+        "data": list(dict.fromkeys([*before.get("data", []), *folders])),
+        "images": counts[0],
+        "held_out": counts[1],
         "licence": options.licence,
         "start": options.start,
+        "before": [*before.get("before", []), *([before["command"]] if "command" in before else [])],
         "command": shlex.join(["python", "-m", "training", *sys.argv[1:]]),
         "seed": options.seed,
         "version": __version__,

@@ -59,12 +59,7 @@ def make_accelerator(seed: int) -> Accelerator:
 
 
 def run(
-    accelerator: Accelerator,
-    model: nn.Module,
-    examples: Dataset,
-    schedule: Schedule,
-    out: Path,
-    resume: bool,
+    accelerator: Accelerator, model: nn.Module, examples: Dataset, schedule: Schedule, out: Path, resume: bool
 ) -> nn.Module:
     """Trains `model`, whose forward takes (batch, step) and returns named losses, and returns it unwrapped.
 

@@ -13,7 +13,8 @@ from torch.utils.data import default_collate
 from sac import hub
 from sac.config import SACConfig
 from training.datasets.folder import Sample
-from training.fit import PAIRS, Crops, FitOptions, NucleiLesson, _semantic_points, fit, fit_to
+from training.cards import sac_card
+from training.fit import PAIRS, Crops, FitOptions, NucleiLesson, _semantic_points, fit, fit_to, provenance
 
 pytestmark = pytest.mark.usefixtures("no_trace")
 OPTIONS = FitOptions(steps=4, batch=1, prompts=4, generator_steps=1, save_every=2)
@@ -151,3 +152,13 @@ def test_fit_to_writes_a_checkpoint_that_loads(samples, tmp_path):
     assert (source["data"], source["images"], source["held_out"], source["seed"]) == (["mine/train"], 2, 0, 0)
     assert "license: cc0-1.0" in (tmp_path / "out" / "README.md").read_text()
     assert (tmp_path / "out" / "held_out.txt").read_text() == ""
+
+
+def test_provenance_keeps_what_came_before():
+    first = provenance({}, ["a/dsb/train"], OPTIONS, (9, 1))
+    second = provenance(first, ["b/he/train", "a/dsb/train"], OPTIONS, (5, 0))
+    third = provenance(second, ["b/he/train"], OPTIONS, (5, 0))
+    assert (first["data"], first["before"]) == (["dsb/train"], [])
+    assert (third["data"], third["images"]) == (["dsb/train", "he/train"], 5)
+    assert third["before"] == [first["command"], second["command"]]
+    assert sac_card("mine", SACConfig(provenance=third)).count("| trained before |") == 2
