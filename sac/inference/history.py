@@ -40,29 +40,34 @@ def changed(before: np.ndarray, after: np.ndarray) -> tuple[slice, slice]:
 
 @dataclass(frozen=True, eq=False)
 class History:
-    """The session as it is, the steps that led to it, and those that were undone, the next one last."""
+    """The session as it is, the steps that led to it, and those that were undone, the next one last.
+
+    window: where the labels of `now` may differ from those of the history that this one came from.
+    """
 
     now: Session
     past: tuple[Step, ...] = ()
     future: tuple[Step, ...] = ()
+    window: tuple[slice, slice] = (slice(0, 0), slice(0, 0))
 
     def then(self, session: Session) -> History:
         """`session` becomes the present; what had been undone is gone."""
-        return History(session, _affordable((*self.past, Step.between(self.now, session))))
+        step = Step.between(self.now, session)
+        return History(session, _affordable((*self.past, step)), window=step.window)
 
     def undone(self) -> History:
-        """One step back; the same history where there is none."""
+        """One step back; the same session where there is none."""
         if not self.past:
-            return self
+            return History(self.now, self.past, self.future)
         step = self.past[-1]
-        return History(_put(self.now, step.window, step.before), self.past[:-1], (*self.future, step))
+        return History(_put(self.now, step.window, step.before), self.past[:-1], (*self.future, step), step.window)
 
     def redone(self) -> History:
-        """One undone step again; the same history where there is none."""
+        """One undone step again; the same session where there is none."""
         if not self.future:
-            return self
+            return History(self.now, self.past, self.future)
         step = self.future[-1]
-        return History(_put(self.now, step.window, step.after), (*self.past, step), self.future[:-1])
+        return History(_put(self.now, step.window, step.after), (*self.past, step), self.future[:-1], step.window)
 
 
 def _put(now: Session, window: tuple[slice, slice], other: Session) -> Session:

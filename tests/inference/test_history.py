@@ -48,11 +48,11 @@ def test_any_row_of_edits_is_undone_and_redone_to_the_bit(field, seed):
     for session in sessions[-2::-1]:
         past = past.undone()
         assert same(past.now, session)
-    assert past.undone() is past and not past.past
+    assert past.undone().now is past.now and not past.past
     for session in sessions[1:]:
         past = past.redone()
         assert same(past.now, session)
-    assert past.redone() is past and not past.future
+    assert past.redone().now is past.now and not past.future
 
 
 def test_a_new_edit_forgets_what_was_undone(field):

@@ -6,6 +6,7 @@ import base64
 import gzip
 import io
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,6 @@ from gradio.data_classes import FileData
 from gradio.processing_utils import save_bytes_to_cache
 from PIL import Image as PillowImage
 
-from sac.inference.history import changed
 from sac.inference.session import Session
 from sac.ui.desk import Desk, Picture
 
@@ -80,10 +80,8 @@ class SegCanvas(gr.HTML):
         """What differs between the session before an edit and the one shown now, as an answer to an order."""
         picture, base = desk.picture, desk.rev
         desk.rev += 1
-        window = changed(before.labels, picture.session.labels)
-        rows, columns = window
-        cut = np.ascontiguousarray(picture.session.labels[window]).astype("<u4")
-        old, new = _facts(before), _facts(picture.session)
+        rows, columns = picture.history.window
+        cut = np.ascontiguousarray(picture.session.labels[rows, columns]).astype("<u4")
         return {
             "rev": desk.rev,
             "kind": "patch",
@@ -92,7 +90,7 @@ class SegCanvas(gr.HTML):
             "select": select,
             "window": [columns.start, rows.start, columns.stop - columns.start, rows.stop - rows.start],
             "labels": base64.b64encode(zlib.compress(cut.tobytes(), 1)).decode(),
-            **{part: _difference(old[part], new[part]) for part in new},
+            **_changes(before, picture.session),
             **_steps(picture),
             "strip": strip(desk),
         }
@@ -120,24 +118,27 @@ def strip(desk: Desk) -> list[Value]:
     ]
 
 
+FACTS: dict[str, Callable[[Any], list]] = {
+    "nuclei": lambda n: [*n.window, n.area, round(n.certainty, 3), round(n.stability, 3), n.origin, n.accepted],
+    "points": lambda p: [round(p.x, 1), round(p.y, 1), p.kind, p.by_hand, p.on],
+    "rows": lambda row: [[list(p) for p in row.points], row.box],
+}
+"""What the canvas keeps of a session's nuclei, points and rows: short lists."""
+
+
 def _facts(session: Session) -> dict[str, dict[str, list]]:
-    """Nuclei, points and rows, as the canvas keeps them: short lists by number, which JSON wants as text."""
-    return {
-        "nuclei": {
-            str(number): [*n.window, n.area, round(n.certainty, 3), round(n.stability, 3), n.origin, n.accepted]
-            for number, n in session.nuclei.items()
-        },
-        "points": {
-            str(number): [round(p.x, 1), round(p.y, 1), p.kind, p.by_hand, p.on] for number, p in session.points.items()
-        },
-        "rows": {str(number): [[list(p) for p in row.points], row.box] for number, row in session.rows.items()},
-    }
+    """Nuclei, points and rows by number, which JSON wants as text."""
+    return {part: {str(n): told(fact) for n, fact in getattr(session, part).items()} for part, told in FACTS.items()}
 
 
-def _difference(old: dict[str, list], new: dict[str, list]) -> dict[str, list | None]:
-    """What is new or other in `new`, and None for what is gone."""
-    gone = dict.fromkeys(old.keys() - new.keys())
-    return gone | {number: fact for number, fact in new.items() if old.get(number) != fact}
+def _changes(before: Session, after: Session) -> dict[str, dict[str, list | None]]:
+    """The facts that are new or other after an edit, and None for what is gone. What an edit leaves is the same object."""
+    changes = {}
+    for part, told in FACTS.items():
+        old, new = getattr(before, part), getattr(after, part)
+        gone = {str(number): None for number in old.keys() - new.keys()}
+        changes[part] = gone | {str(n): told(fact) for n, fact in new.items() if old.get(n) is not fact}
+    return changes
 
 
 def _steps(picture: Picture) -> dict[str, int]:

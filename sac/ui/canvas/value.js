@@ -136,15 +136,14 @@ function refresh(rev) {
   const [positive, negative] = countPoints()
   view.dataset.nuclei = nuclei
   view.dataset.points = positive + negative
-  const work = shown?.nuclei
+  const work = shown?.nuclei, open = uncertain().length
   for (const [id, on] of Object.entries({
     undo: shown?.undo, redo: shown?.redo, delete: chosen.length, merge: chosen.length > 1, clear: nuclei || positive + negative,
-    compare: work, export: work, 'next-uncertain': uncertain().length })) button(id).disabled = !on
+    compare: work, export: work, 'next-uncertain': open })) button(id).disabled = !on
   button('compare').setAttribute('aria-pressed', !!rival)
   button('compare').textContent = rival ? 'End comparison' : 'Compare'
   wipe.hidden = !rival
-  const left_ = uncertain().length
-  button('next-uncertain').textContent = left_ ? `Next uncertain · ${left_} left` : 'Next uncertain'
+  button('next-uncertain').textContent = open ? `Next uncertain · ${open} left` : 'Next uncertain'
   element.querySelector('[data-layer=truth]').hidden = element.querySelector('.sac-key').hidden = !shown?.truth
   showSelected()
   if (work) {
