@@ -87,9 +87,8 @@ def test_delete_merge_split_and_their_undoing(stage, discs):
     assert stage.count("nuclei") == 6
     stage.tab.keyboard.press("i")
     stage.click(112, 66)
-    stage.tab.keyboard.down("Control")
+    stage.tab.click("[data-tool=several]")
     stage.click(128, 66)
-    stage.tab.keyboard.up("Control")
     stage.push("sac-merge")
     assert stage.count("nuclei") == 5
     for _ in range(2):

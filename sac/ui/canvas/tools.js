@@ -93,7 +93,7 @@ view.addEventListener('pointerdown', event => {
   if (touches.size === 2) { drag = { kind: 'pinch' }; rubber = null; return draw(false) }
   if (touches.size > 2 || !shown) return
   const kind = event.button === 1 || space || tool === 'pan' || (!shown.nuclei && event.button === 0) ? 'pan' : event.button === 2 ? 'negative' : tool
-  drag = { kind, px, py, last: [px, py], point: kind === 'inside' || kind === 'outside' ? pointNear(px, py) : 0, shift: event.shiftKey, more: event.ctrlKey || event.metaKey }
+  drag = { kind, px, py, last: [px, py], point: ['inside', 'outside'].includes(kind) ? pointNear(px, py) : 0, shift: event.shiftKey || kind === 'extend', more: event.ctrlKey || event.metaKey || kind === 'several' }
   if (kind === 'pan') view.classList.add('sac-dragging')
   if (kind === 'split') rubber = { stroke: [Object.values(prompt(onPicture(px, py)))] }
 })
@@ -105,7 +105,7 @@ view.addEventListener('pointermove', event => {
   const moved = Math.hypot(px - drag.px, py - drag.py) > STILL
   if (drag.kind === 'pan') { pan(px - drag.last[0], py - drag.last[1]); drag.last = [px, py]; return }
   if (drag.kind === 'split') rubber?.stroke.push(Object.values(prompt(onPicture(px, py))))
-  else if (drag.kind !== 'negative' && (moved || rubber)) {
+  else if (!['negative', 'several'].includes(drag.kind) && (moved || rubber)) {
     const at = prompt(onPicture(px, py))
     if (drag.point) rubber = { point: drag.point, ...at }
     else { const from = prompt(onPicture(drag.px, drag.py)); rubber = { box: [from.x, from.y, at.x, at.y] } }
@@ -127,7 +127,7 @@ view.addEventListener('pointerup', event => {
   else if (held?.box) ask({ do: 'box', box: held.box, nucleus: done.shift ? nucleus : 0 })
   else if (done.kind === 'negative') click(x, y, false)
   else if (done.point && !done.more && !done.shift && done.point !== chosenPoint) pressPoint(done.point)
-  else if (done.kind !== 'split') click(x, y, done.kind === 'inside', done.shift, done.more)
+  else if (done.kind !== 'split') click(x, y, done.kind !== 'outside', done.shift, done.more)
   draw(false)
 })
 view.addEventListener('pointercancel', event => { touches.delete(event.pointerId); drag = rubber = null; draw(false) })
@@ -231,7 +231,7 @@ wipe.addEventListener('keydown', event => {
 })
 
 const keys = {
-  i: () => setTool('inside'), o: () => setTool('outside'), s: () => setTool('split'), p: () => setTool('pan'),
+  i: () => setTool('inside'), a: () => setTool('extend'), v: () => setTool('several'), o: () => setTool('outside'), s: () => setTool('split'), p: () => setTool('pan'),
   Delete: deeds.delete, Backspace: deeds.delete, m: deeds.merge, n: deeds['next-uncertain'], Enter: deeds.accept,
   ',': () => step(-1), '.': () => step(1), x: switchPoint, c: () => shown?.nuclei && compare(), e: () => shown?.nuclei && deeds.export(),
   1: () => toggle('fill'), 2: () => toggle('outline'), 3: () => toggle('points'), 4: () => toggle('truth'),
