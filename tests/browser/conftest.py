@@ -166,6 +166,7 @@ class Stage:
         if what == "undo":
             return self.push("sac-undo") if self.tab.is_enabled("#sac-undo") else self
         self.tab.keyboard.press("Escape")
+        self.tab.keyboard.press("0")  # fit: walking to a nucleus had zoomed in
         if what == "box":
             return self.change(lambda: self.drag((3, y), (25, y + 18)))
         self.tab.keyboard.press(".")

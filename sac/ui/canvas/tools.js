@@ -102,6 +102,11 @@ view.addEventListener('pointermove', event => {
   const [px, py] = place(event)
   if (drag?.kind === 'pinch' && touches.has(event.pointerId)) return pinch(event.pointerId, px, py)
   if (!drag) return look(px, py)
+  pull(px, py)
+})
+
+// What is held follows the pointer, also in the very event that lets it go: fast moves are told late.
+function pull(px, py) {
   const moved = Math.hypot(px - drag.px, py - drag.py) > STILL
   if (drag.kind === 'pan') { pan(px - drag.last[0], py - drag.last[1]); drag.last = [px, py]; return }
   if (drag.kind === 'split') rubber?.stroke.push(Object.values(prompt(onPicture(px, py))))
@@ -111,11 +116,12 @@ view.addEventListener('pointermove', event => {
     else { const from = prompt(onPicture(drag.px, drag.py)); rubber = { box: [from.x, from.y, at.x, at.y] } }
   }
   draw(false)
-})
+}
 
 view.addEventListener('pointerup', event => {
   touches.delete(event.pointerId)
   view.classList.remove('sac-dragging')
+  if (drag && drag.kind !== 'pinch') pull(...place(event))
   const done = drag, held = rubber
   drag = rubber = null
   if (!done || done.kind === 'pan') return
