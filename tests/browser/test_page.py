@@ -205,11 +205,14 @@ def test_more_pairs_are_more_points_of_the_semantic_mode(stage, discs):
     few = stage.count("points")
     stage.tab.click("#sac-prompts button")
     stage.tab.fill("#sac-pairs input[type=number]", "16")
-    stage.change(lambda: stage.tab.keyboard.press("Tab"))
-    assert stage.count("points") > few
-    stage.change(lambda: stage.tab.click("#sac-kinds label >> nth=1"))
-    assert "0 negative prompts" in stage.said
-    stage.push("sac-undo").push("sac-undo")
+    stage.tab.wait_for_timeout(800)  # the slider passes a number on a moment after it was typed
+    stage.tab.keyboard.press("Tab")
+    points = "Number(document.querySelector('#sac-canvas').dataset.points)"
+    stage.tab.wait_for_function(f"{points} > {few}")
+    stage.tab.click("#sac-kinds label >> nth=1")
+    stage.tab.wait_for_selector(".sac-live >> text=and 0 negative prompts")
+    while stage.tab.is_enabled("#sac-undo"):
+        stage.push("sac-undo")
     assert stage.count("points") == few
 
 
