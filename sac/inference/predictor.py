@@ -122,12 +122,11 @@ def _by_boxes(prompts: Prompts) -> list[np.ndarray]:
 @torch.inference_mode()
 def decode_semantic(sac: SAC, embedding: Embedding, prompts: Prompts, options: SegmentOptions) -> np.ndarray:
     """One mask (H, W) bool of all nuclei: row t of `prompts` decoded on the whole of tile t, then blended."""
-    asked = _token_prompts(sac, embedding, prompts, np.arange(len(embedding.tiles)))
     logits = []
     for start in range(0, len(embedding.tiles), TILES_AT_ONCE):
-        rows = slice(start, start + TILES_AT_ONCE)
-        with _fast(sac):
-            masks, _ = sac.decode(embedding.features, asked[rows], _hints(embedding, options), options.adapted, True)
+        rows = np.arange(start, min(start + TILES_AT_ONCE, len(embedding.tiles)))
+        asked = _token_prompts(sac, embedding, prompts[rows], rows)
+        masks, _ = _decoded(sac, embedding, asked, options, whole=True)
         index = SEMANTIC_MASK if options.adapted else INSTANCE_MASK
         masks = F.interpolate(masks[:, index, None].float(), size=embedding.maps.shape[-2:], mode="bilinear")
         if options.adapted:
@@ -142,7 +141,10 @@ def decode_semantic(sac: SAC, embedding: Embedding, prompts: Prompts, options: S
 
 
 def _heed_in_tiles(logits: np.ndarray, sac: SAC, embedding: Embedding, prompts: Prompts) -> None:
-    """Adds what hand-set points say to the tiles' logits (T, side, side), in place."""
+    """Adds what hand-set points say to the tiles' logits (T, side, side), in place.
+
+    Near them the whole answer is silenced, not the generator's part alone: one click among k pairs moves it too little.
+    """
     for index in np.flatnonzero(prompts.by_hand.any(axis=1)):
         tile, row = embedding.tiles[index], prompts[[index]]
         scaled = (row.points + 0.5) * embedding.scale - 0.5 - np.array([tile.x, tile.y], np.float32)
@@ -185,9 +187,15 @@ def _framed(sac: SAC, crops: Tensor) -> Tensor:
     return F.interpolate(crops, size=(sac.frame, sac.frame), mode="bilinear", antialias=True)
 
 
-def _hints(embedding: Embedding, options: SegmentOptions) -> Tensor | None:
-    """The maps as dense prompts; vanilla SAM goes by points alone."""
-    return embedding.maps if options.adapted else None
+def _decoded(sac: SAC, embedding: Embedding, asked: TokenPrompts, options: SegmentOptions, whole: bool = False):
+    """What `SAC.decode` says, from the tiles that are asked about alone.
+
+    The maps go along as dense prompts; vanilla SAM goes by points alone.
+    """
+    used, image = asked.image.unique(return_inverse=True)
+    hints = embedding.maps[used] if options.adapted else None
+    with _fast(sac):
+        return sac.decode(embedding.features[used], replace(asked, image=image), hints, options.adapted, whole)
 
 
 def _token_prompts(sac: SAC, embedding: Embedding, prompts: Prompts, tile: np.ndarray) -> TokenPrompts:
@@ -216,11 +224,7 @@ def _decode_rows(sac, embedding, prompts, rows, tile, options) -> Iterator[Mask]
     if not len(rows):
         return
     asked = _token_prompts(sac, embedding, prompts[rows], tile)
-    used, image = np.unique(tile, return_inverse=True)
-    asked = replace(asked, image=torch.from_numpy(image).to(asked.image.device))
-    hints = embedding.maps[used] if options.adapted else None
-    with _fast(sac):
-        logits, ious = sac.decode(embedding.features[used], asked, hints, options.adapted)
+    logits, ious = _decoded(sac, embedding, asked, options)
     corners = np.array([(embedding.tiles[t].x, embedding.tiles[t].y) for t in tile])
     frame_pixels = sac.config.tile / sac.frame
     origins = asked.origins.cpu().numpy() * sac.stride * frame_pixels + corners

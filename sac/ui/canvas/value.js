@@ -169,6 +169,7 @@ function countPoints() {
   return [kinds[1].size, kinds[0].size]
 }
 
+// On pictures held out from training, half of the nuclei below it or more have an IoU under .6 with the truth.
 const DOUBT = 0.6
 const doubt = n => shown.nuclei[n][5] * shown.nuclei[n][6]
 
