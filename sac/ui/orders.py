@@ -6,9 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 from sac.errors import EditError
-from sac.inference import edits
-from sac.inference.edits import Embedded
+from sac.inference import edits, reprompt
 from sac.inference.history import History
+from sac.inference.reprompt import Embedded
 from sac.inference.session import Session
 from sac.prompts import NEGATIVE, POSITIVE
 
@@ -40,23 +40,23 @@ def obey(order: Order, history: History, embedded: Callable[[], Embedded]) -> tu
 
 def _click(order: Order, session: Session, embedded: Callable[[], Embedded]) -> Edited:
     label = POSITIVE if order.get("positive", True) else NEGATIVE
-    return edits.clicked(session, embedded(), _place(order), label, _number(order, "nucleus", 0))
+    return reprompt.clicked(session, embedded(), _place(order), label, _number(order, "nucleus", 0))
 
 
 def _box(order: Order, session: Session, embedded: Callable[[], Embedded]) -> Edited:
     corners = order.get("box")
     if not isinstance(corners, list) or len(corners) != 4:
         raise EditError("A box has four numbers: x0, y0, x1, y1.")
-    return edits.boxed(session, embedded(), tuple(_finite(v) for v in corners), _number(order, "nucleus", 0))
+    return reprompt.boxed(session, embedded(), tuple(_finite(v) for v in corners), _number(order, "nucleus", 0))
 
 
 def _switch(order: Order, session: Session, embedded: Callable[[], Embedded]) -> Edited:
-    after = edits.switched(session, embedded(), _number(order, "point"), bool(order.get("on")))
+    after = reprompt.switched(session, embedded(), _number(order, "point"), bool(order.get("on")))
     return after, _number(order, "nucleus", 0)
 
 
 def _move(order: Order, session: Session, embedded: Callable[[], Embedded]) -> Edited:
-    after = edits.moved(session, embedded(), _number(order, "point"), _place(order))
+    after = reprompt.moved(session, embedded(), _number(order, "point"), _place(order))
     return after, _number(order, "nucleus", 0)
 
 

@@ -17,8 +17,8 @@ from sac.export import Result
 from sac.images import Image
 from sac.inference import compare
 from sac.inference.cache import EmbeddingCache
-from sac.inference.edits import Embedded
 from sac.inference.predictor import Embedding
+from sac.inference.reprompt import Embedded
 from sac.inference.segment import Progress, embed_image, segment, segment_embedded
 from sac.inference.session import Session
 from sac.metrics import Mistakes, score

@@ -9,9 +9,9 @@ from scipy import ndimage
 from sac import hub
 from sac.config import SegmentOptions
 from sac.errors import EditError
-from sac.inference import edits
-from sac.inference.edits import Embedded, _with_mask
+from sac.inference import edits, reprompt
 from sac.inference.predictor import embed
+from sac.inference.reprompt import Embedded, _with_mask
 from sac.inference.segment import answer, auto_prompts
 from sac.inference.session import Row, Session
 from sac.prompts import NEGATIVE, POSITIVE
@@ -296,7 +296,7 @@ def test_a_click_on_a_missed_nucleus_finds_it(embedded, session):
     for number in session.nuclei:
         missed = edits.deleted(session, [number])
         place = place_of(session, number)
-        after, new = edits.clicked(missed, embedded, place, POSITIVE)
+        after, new = reprompt.clicked(missed, embedded, place, POSITIVE)
         assert new == session.last + 1 == after.last and after.nuclei[new].origin == "clicked"
         assert after.labels[round(place[1]), round(place[0])] == new
         check_others_stayed(missed, after, {new})
@@ -307,7 +307,7 @@ def test_a_click_on_a_missed_nucleus_finds_it(embedded, session):
 
 def test_a_new_nucleus_has_its_neighbours_points_as_negatives(embedded, session):
     number = next(n for n, row in session.rows.items() if len(row.points) == 1 + INSTANCES.negatives)
-    after, new = edits.clicked(edits.deleted(session, [number]), embedded, place_of(session, number), POSITIVE)
+    after, new = reprompt.clicked(edits.deleted(session, [number]), embedded, place_of(session, number), POSITIVE)
     (own, label), *others = after.rows[new].points
     assert label == POSITIVE and after.points[own].by_hand and own not in session.points
     assert set(others) == set(session.rows[number].points[1:])
@@ -316,24 +316,24 @@ def test_a_new_nucleus_has_its_neighbours_points_as_negatives(embedded, session)
 def test_points_that_are_off_and_the_clicked_place_are_no_negatives(embedded, session):
     number = next(n for n, row in session.rows.items() if len(row.points) == 1 + INSTANCES.negatives)
     nearest = session.rows[number].points[1][0]
-    off = edits.deleted(edits.switched(session, embedded, nearest, False), [number])
-    after, new = edits.clicked(off, embedded, place_of(session, number), POSITIVE)
+    off = edits.deleted(reprompt.switched(session, embedded, nearest, False), [number])
+    after, new = reprompt.clicked(off, embedded, place_of(session, number), POSITIVE)
     assert (nearest, NEGATIVE) not in after.rows[new].points
-    above, new = edits.clicked(session, embedded, place_of(session, number), POSITIVE)
+    above, new = reprompt.clicked(session, embedded, place_of(session, number), POSITIVE)
     assert (own_point(session, number), NEGATIVE) not in above.rows[new].points
 
 
 @pytest.mark.parametrize("kinds, negatives", [("positive", 4), ("both", 0)])
 def test_a_new_nucleus_has_no_negatives_where_none_are_wanted(embedded, session, kinds, negatives):
     wanted = replace(session, options=replace(INSTANCES, kinds=kinds, negatives=negatives))
-    after, new = edits.clicked(edits.deleted(wanted, [1]), embedded, place_of(session, 1), POSITIVE)
+    after, new = reprompt.clicked(edits.deleted(wanted, [1]), embedded, place_of(session, 1), POSITIVE)
     assert after.rows[new].points == ((len(after.points), POSITIVE),)
 
 
 def test_a_negative_click_in_a_nucleus_takes_that_pixel_from_it(embedded, session):
     for number in session.nuclei:
         x, y = pixel_in(session, number)
-        after, told = edits.clicked(session, embedded, (x, y), NEGATIVE)
+        after, told = reprompt.clicked(session, embedded, (x, y), NEGATIVE)
         assert told == number and after.labels[int(y), int(x)] != number
         assert after.rows[number].points == (*session.rows[number].points, (len(after.points), NEGATIVE))
         check_others_stayed(session, after, {number})
@@ -346,7 +346,7 @@ def test_a_click_beside_a_nucleus_is_joined_to_it(embedded, session):
     for number in session.nuclei:
         beside = ndimage.distance_transform_edt(session.labels != number)
         y, x = np.argwhere((beside >= 2) & (beside < 4))[0]
-        after, told = edits.clicked(session, embedded, (float(x), float(y)), POSITIVE, number)
+        after, told = reprompt.clicked(session, embedded, (float(x), float(y)), POSITIVE, number)
         assert told == number and after.last == session.last and after.labels[y, x] == number
         assert after.rows[number].points == (*session.rows[number].points, (len(after.points), POSITIVE))
         assert after.nuclei[number].origin == "clicked"
@@ -361,7 +361,7 @@ def test_a_piece_of_a_split_nucleus_is_clicked_with_a_point_of_its_own(embedded,
     cut = edits.split(session, [((x0 + x1) // 2, y0 - 2), ((x0 + x1) // 2, y1 + 2)])
     piece = session.last + 1
     assert piece not in cut.rows
-    after, told = edits.clicked(cut, embedded, pixel_in(cut, piece), POSITIVE, piece)
+    after, told = reprompt.clicked(cut, embedded, pixel_in(cut, piece), POSITIVE, piece)
     (inner, inner_label), clicked = after.rows[piece].points
     x, y = after.points[inner].x, after.points[inner].y
     assert told == piece and inner_label == POSITIVE and cut.labels[int(y), int(x)] == piece
@@ -374,16 +374,16 @@ def test_a_point_off_and_on_again(embedded, session):
     for number in (1, 2, 3, 4, 5):
         point = own_point(session, number)
         touched = rows_with(session, point)
-        off = edits.switched(session, embedded, point, False)
+        off = reprompt.switched(session, embedded, point, False)
         assert number not in off.nuclei and number in off.rows and not off.points[point].on
         assert not np.isin(session.points[point].x, off.prompts(sorted(touched)).points[..., 0])
-        on = edits.switched(off, embedded, point, True)
+        on = reprompt.switched(off, embedded, point, True)
         assert on.points == session.points and number in on.nuclei and on.last == session.last
         assert iou(on.labels == number, session.labels == number) > 0.7
         for before, after in ((session, off), (off, on)):
             check_others_stayed(before, after, set(touched))
             check_facts(after)
-        again = edits.switched(edits.switched(on, embedded, point, False), embedded, point, True)
+        again = reprompt.switched(reprompt.switched(on, embedded, point, False), embedded, point, True)
         assert np.array_equal(again.labels, on.labels) and again.nuclei == on.nuclei
 
 
@@ -395,7 +395,7 @@ def test_a_row_that_loses_a_negative_point_takes_no_pixel_of_others(embedded, se
     nuclei = {new if n == neighbour else n: nucleus for n, nucleus in session.nuclei.items()}
     labels = np.where(session.labels == neighbour, new, session.labels).astype(np.int32)
     taken = replace(session, labels=labels, nuclei=nuclei, last=new)
-    off = edits.switched(taken, embedded, point, False)
+    off = reprompt.switched(taken, embedded, point, False)
     assert np.array_equal(off.labels == new, labels == new) and off.nuclei[new] == nuclei[new]
     assert (off.labels == neighbour).sum() < 0.5 * nuclei[new].area
     check_facts(off)
@@ -404,9 +404,9 @@ def test_a_row_that_loses_a_negative_point_takes_no_pixel_of_others(embedded, se
 def test_a_negative_point_off_touches_its_row_alone(embedded, session):
     number = next(iter(session.nuclei))
     x, y = pixel_in(session, number)
-    cut, _ = edits.clicked(session, embedded, (x, y), NEGATIVE)
+    cut, _ = reprompt.clicked(session, embedded, (x, y), NEGATIVE)
     point = len(cut.points)
-    after = edits.switched(cut, embedded, point, False)
+    after = reprompt.switched(cut, embedded, point, False)
     assert rows_with(cut, point) == {number: NEGATIVE} and after.labels[int(y), int(x)] == number
     check_others_stayed(cut, after, {number})
 
@@ -415,7 +415,7 @@ def test_a_moved_point_is_set_by_hand_and_answered_where_it_lies(embedded, sessi
     missed = edits.deleted(session, [2])
     point, place = own_point(session, 1), place_of(session, 2)
     touched = set(rows_with(missed, point))
-    after = edits.moved(missed, embedded, point, place)
+    after = reprompt.moved(missed, embedded, point, place)
     assert after.points[point] == replace(session.points[point], x=place[0], y=place[1], by_hand=True)
     assert iou(after.labels == 1, session.labels == 2) > 0.7 and after.nuclei[1].origin == "clicked"
     assert after.rows == missed.rows
@@ -425,8 +425,8 @@ def test_a_moved_point_is_set_by_hand_and_answered_where_it_lies(embedded, sessi
 
 def test_clicking_leaves_the_session_as_it_was(embedded, session):
     labels, points = session.labels.copy(), dict(session.points)
-    edits.clicked(session, embedded, pixel_in(session, 1), NEGATIVE)
-    edits.moved(session, embedded, own_point(session, 1), pixel_in(session, 2))
+    reprompt.clicked(session, embedded, pixel_in(session, 1), NEGATIVE)
+    reprompt.moved(session, embedded, own_point(session, 1), pixel_in(session, 2))
     assert np.array_equal(session.labels, labels) and session.points == points
 
 
@@ -443,7 +443,7 @@ def test_a_box_round_a_missed_nucleus_finds_it(embedded, session):
     for number in session.nuclei:
         missed = edits.deleted(session, [number])
         x0, y0, x1, y1 = frame(session, number)
-        after, new = edits.boxed(missed, embedded, (x1, y1, x0, y0))  # from any corner
+        after, new = reprompt.boxed(missed, embedded, (x1, y1, x0, y0))  # from any corner
         own = after.points[own_point(after, new)]
         assert new == session.last + 1 and after.rows[new].box == (x0, y0, x1, y1)
         assert (own.x, own.y, own.by_hand) == ((x0 + x1) / 2, (y0 + y1) / 2, True)
@@ -454,30 +454,30 @@ def test_a_box_round_a_missed_nucleus_finds_it(embedded, session):
 
 
 def test_a_box_for_a_nucleus_keeps_its_number(embedded, session):
-    after, told = edits.boxed(session, embedded, frame(session, 1), 1)
+    after, told = reprompt.boxed(session, embedded, frame(session, 1), 1)
     assert told == 1 and after.last == session.last and after.nuclei[1].origin == "clicked"
     check_others_stayed(session, after, {1})
 
 
 def test_a_box_for_a_nucleus_does_not_ask_its_own_point_as_negative(embedded, session):
     for number in session.nuclei:
-        after, _ = edits.boxed(session, embedded, frame(session, number), number)
+        after, _ = reprompt.boxed(session, embedded, frame(session, number), number)
         assert (own_point(session, number), NEGATIVE) not in after.rows[number].points
 
 
 def test_a_box_brings_no_deleted_nucleus_back(embedded, session):
     with pytest.raises(EditError):
-        edits.boxed(edits.deleted(session, [1]), embedded, frame(session, 1), 1)
+        reprompt.boxed(edits.deleted(session, [1]), embedded, frame(session, 1), 1)
 
 
 def test_a_box_ends_with_the_picture(embedded, session):
-    after, number = edits.boxed(session, embedded, (200, -30, 999, 40))
+    after, number = reprompt.boxed(session, embedded, (200, -30, 999, 40))
     assert after.rows[number].box == (200, 0, 255, 40)
 
 
 def test_a_click_keeps_the_box(embedded, session):
-    after, number = edits.boxed(edits.deleted(session, [1]), embedded, frame(session, 1))
-    again, _ = edits.clicked(after, embedded, pixel_in(after, number), NEGATIVE)
+    after, number = reprompt.boxed(edits.deleted(session, [1]), embedded, frame(session, 1))
+    again, _ = reprompt.clicked(after, embedded, pixel_in(after, number), NEGATIVE)
     assert again.rows[number].box == frame(session, 1)
 
 
@@ -523,10 +523,10 @@ def test_a_semantic_click_changes_the_pixel_under_it(embedded, semantic):
     assert len(semantic.nuclei) > 10
     number = max(semantic.nuclei, key=lambda n: semantic.nuclei[n].area)
     x, y = pixel_in(semantic, number)
-    off, told = edits.clicked(semantic, embedded, (x, y), NEGATIVE)
+    off, told = reprompt.clicked(semantic, embedded, (x, y), NEGATIVE)
     assert told == 0 and off.labels[int(y), int(x)] == 0
     assert off.rows[1].points == (*semantic.rows[1].points, (len(off.points), NEGATIVE))
-    back = edits.switched(off, embedded, len(off.points), False)
+    back = reprompt.switched(off, embedded, len(off.points), False)
     assert np.array_equal(back.labels > 0, semantic.labels > 0) and back.labels[int(y), int(x)] == number
     for session in (off, back):
         check_facts(session)
@@ -535,7 +535,7 @@ def test_a_semantic_click_changes_the_pixel_under_it(embedded, semantic):
 def test_a_semantic_click_on_the_ground_makes_a_nucleus_or_joins_one(embedded, semantic):
     depth = ndimage.distance_transform_edt(semantic.labels == 0)
     y, x = np.unravel_index(depth.argmax(), depth.shape)
-    after, _ = edits.clicked(semantic, embedded, (float(x), float(y)), POSITIVE)
+    after, _ = reprompt.clicked(semantic, embedded, (float(x), float(y)), POSITIVE)
     new = after.labels[y, x]
     assert new == semantic.last + 1 == after.last and new in after.nuclei
     kept = set(semantic.nuclei) & set(after.nuclei)
@@ -544,7 +544,7 @@ def test_a_semantic_click_on_the_ground_makes_a_nucleus_or_joins_one(embedded, s
 
 
 def test_a_semantic_click_after_clearing_starts_anew(embedded, semantic):
-    after, _ = edits.clicked(edits.cleared(semantic), embedded, pixel_in(semantic, 1), POSITIVE)
+    after, _ = reprompt.clicked(edits.cleared(semantic), embedded, pixel_in(semantic, 1), POSITIVE)
     assert min(after.nuclei) == semantic.last + 1 and after.rows[1].points == ((1, POSITIVE),)
     check_facts(after)
 
@@ -555,32 +555,32 @@ def test_a_semantic_click_after_clearing_starts_anew(embedded, semantic):
 @pytest.mark.parametrize("place", [(-1, 5), (5, -0.5), (256, 5), (5, 256), (float("nan"), 5)])
 def test_places_off_the_picture(embedded, session, place):
     with pytest.raises(EditError, match="is not on the picture of 256 × 256 pixels"):
-        edits.clicked(session, embedded, place, POSITIVE)
+        reprompt.clicked(session, embedded, place, POSITIVE)
     with pytest.raises(EditError, match="is not on the picture of 256 × 256 pixels"):
-        edits.moved(session, embedded, 1, place)
+        reprompt.moved(session, embedded, 1, place)
 
 
 def test_unknown_points_and_nuclei(embedded, session):
     with pytest.raises(EditError, match="^There is no point 9999 on this picture.$"):
-        edits.switched(session, embedded, 9999, False)
+        reprompt.switched(session, embedded, 9999, False)
     with pytest.raises(EditError, match="^There is no point 0 on this picture.$"):
-        edits.moved(session, embedded, 0, (5, 5))
+        reprompt.moved(session, embedded, 0, (5, 5))
     with pytest.raises(EditError, match="^Select a nucleus first.$"):
-        edits.clicked(session, embedded, (5, 5), POSITIVE, 9999)
+        reprompt.clicked(session, embedded, (5, 5), POSITIVE, 9999)
 
 
 def test_a_negative_point_on_the_ground_has_no_nucleus(embedded, session):
     y, x = np.argwhere(session.labels == 0)[0]
     with pytest.raises(EditError, match="^A negative point belongs to a nucleus"):
-        edits.clicked(session, embedded, (float(x), float(y)), NEGATIVE)
+        reprompt.clicked(session, embedded, (float(x), float(y)), NEGATIVE)
 
 
 @pytest.mark.parametrize("box", [(10, 10, 11.9, 30), (10, 10, 30, 10), (300, 10, 400, 30), (-40, 10, 1, 30)])
 def test_boxes_too_small_or_off_the_picture(embedded, session, box):
     with pytest.raises(EditError, match="^A box needs at least 3 pixels along each side, on the picture.$"):
-        edits.boxed(session, embedded, box)
+        reprompt.boxed(session, embedded, box)
 
 
 def test_boxes_are_for_single_nuclei(embedded, semantic):
     with pytest.raises(EditError, match="switch to instances"):
-        edits.boxed(semantic, embedded, (10, 10, 40, 40))
+        reprompt.boxed(semantic, embedded, (10, 10, 40, 40))

@@ -11,8 +11,8 @@ import pytest
 from sac.errors import EditError
 from sac.ui import work
 from sac.ui.desk import DESKS, Desk
-from sac.ui.orders import obey
 from sac.ui.handlers import _seated, forget
+from sac.ui.orders import obey
 
 
 def tab(name: str) -> gr.Request:
