@@ -152,6 +152,35 @@ class SegmentOptions:
 
 
 @dataclass(frozen=True)
+class View:
+    """Which part of a file is opened, and how it is shown. Zeros leave the choice to the rule that a note states."""
+
+    channel: int = 0
+    """Channel to show in grey, from 1 on; 0: the one named as a nuclear stain, else all of them in colours."""
+    plane: int = 0
+    """Plane of a stack, or image of a series, from 1 on; 0: the middle of a z-stack, else the first."""
+    region: tuple[int, ...] = ()
+    """Left, top, width and height in pixels of the file: of a whole slide, only this is read."""
+    microns: float = 0.0
+    """Size of a pixel in µm, where the file does not say it or is wrong; 0: as the file says."""
+
+    def __post_init__(self):
+        object.__setattr__(self, "region", tuple(self.region))
+        if not all(type(v) is int and 0 <= v < 2**31 for v in (self.channel, self.plane, *self.region)):
+            raise OptionError(
+                f"channel {self.channel}, plane {self.plane}, region {self.region}: whole numbers are needed"
+            )
+        if self.region and (len(self.region) != 4 or min(self.region[2:]) < 1):
+            raise OptionError(f"region {self.region} is not left, top, width and height in pixels")
+        if self.microns and not MICRONS[0] <= self.microns <= MICRONS[1]:
+            raise OptionError(f"{self.microns} µm per pixel is outside {MICRONS[0]} to {MICRONS[1]}")
+
+
+MICRONS = (0.01, 20.0)
+"""Sizes of a pixel, in µm, that a microscope can have: others are a screen's or a printer's."""
+
+
+@dataclass(frozen=True)
 class Limits:
     """What is refused, in one place."""
 
@@ -159,8 +188,23 @@ class Limits:
     """Bytes of an uploaded file."""
     pixels: int = 100_000_000
     """Pixels of an image in memory."""
+    whole: int = 25_000_000
+    """Pixels up to which a whole slide is opened at once; of a larger one, a region is."""
+    values: int = 800_000_000
+    """Bytes of an image's intensities, all channels together."""
     tiff_tile: int = 8192
     samples: int = 64
+    pages: int = 10_000
+    decoding_seconds: int = 60
+    decoding_memory: int = 1_350_000_000
+    """Bytes that the process which decodes a file may take."""
+    zip_members: int = 5_000
+    zip_bytes: int = 4 * 2**30
+    """Bytes that a zip's members may have together, unpacked."""
+    zip_ratio: int = 100
+    """Times that a zip's member may be larger than it is packed."""
+    desk: int = 2 * 2**30
+    """Bytes of pictures that one browser tab holds at once."""
     adapter: int = 200 * 2**20
     """Bytes of a checkpoint's file."""
     queue: int = 20

@@ -11,7 +11,8 @@ ROOT = Path(__file__).resolve().parents[1]
 
 LEVELS = (
     ("sac.config", "sac.errors", "sac.flags"),
-    ("sac.model", "sac.prompts", "sac.images"),
+    ("sac.decoding",),
+    ("sac.model", "sac.prompts", "sac.images", "sac.intensities", "sac.labels"),
     ("sac.inference",),
     ("sac.hub", "sac.cases", "sac.export", "sac.overlay", "sac.metrics"),
     ("sac.ui", "sac.__main__", "training"),

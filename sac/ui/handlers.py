@@ -11,7 +11,8 @@ import gradio as gr
 from sac.config import SegmentOptions
 from sac.errors import ImageError, SacError
 from sac.export import FILES, safe_stem, zipped
-from sac.images import read_image, read_labels
+from sac.images import read_image
+from sac.labels import read_labels
 from sac.inference.compare import RIVALS
 from sac.ui import work
 from sac.ui.canvas import SegCanvas, Value

@@ -1,0 +1,73 @@
+"""The process that decodes one file: `python -m sac.decoding.child`, a request on stdin, the answer on stdout."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from sac.config import LIMITS, View
+from sac.decoding.decoded import ACCEPTED, Decoded
+from sac.errors import ImageError
+
+TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+"""First bytes of a TIFF and of a BigTIFF, in both byte orders. Whole slides that are accepted are TIFFs, too."""
+
+
+def main() -> None:
+    _limit()
+    asked = json.loads(sys.stdin.readline())
+    view = View(**{**asked["view"], "region": tuple(asked["view"]["region"])})
+    try:
+        decoded = read(Path(asked["path"]), asked["name"], view)
+        values = np.ascontiguousarray(decoded.values)
+    except ImageError as error:
+        _write(json.dumps({"error": str(error)}).encode() + b"\n")
+        return
+    _write(json.dumps(decoded.facts()).encode() + b"\n")
+    _write(values.reshape(-1).view(np.uint8))
+
+
+def read(path: Path, name: str, view: View) -> Decoded:
+    """Decodes a file in this process. Raises ImageError in one plain sentence, whatever the decoders raise."""
+    try:
+        with path.open("rb") as stream:
+            is_tiff = stream.read(4) in TIFF
+        if is_tiff:
+            from sac.decoding import slide, tiff  # half of the start's time, for the files that need it
+
+            return slide.read(path, name, view) if slide.is_slide(path) else tiff.read(path, name, view)
+        from sac.decoding import plain
+
+        return plain.read(path, name, view)
+    except ImageError:
+        raise
+    except MemoryError as error:
+        raise ImageError(f"{name} does not fit into memory; send a part of it, or one channel") from error
+    except Exception as error:  # the decoders raise whatever they like on a damaged file
+        raise ImageError(f"{name} is not an image that can be read; {ACCEPTED} files are") from error
+
+
+def _limit() -> None:
+    """Binds this process, where the system can: memory of its own, seconds of computing, no file to write."""
+    try:
+        import resource
+    except ImportError:  # Windows: the parent's clock is what is left
+        return
+    for what, most in (
+        (resource.RLIMIT_DATA, LIMITS.decoding_memory),
+        (resource.RLIMIT_CPU, LIMITS.decoding_seconds),
+        (resource.RLIMIT_FSIZE, 0),
+        (resource.RLIMIT_CORE, 0),
+    ):
+        resource.setrlimit(what, (most, most))
+
+
+def _write(content: bytes | np.ndarray) -> None:
+    sys.stdout.buffer.write(content)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,143 @@
+"""Label images and binary masks become label maps; everything else is refused in one sentence."""
+
+import numpy as np
+import PIL.Image
+import pytest
+from files import picture, saved, written
+
+from sac.errors import ImageError
+from sac.labels import read_labels
+
+
+def numbered(height=24, width=32):
+    """Three nuclei, 1 to 3; the second and third touch."""
+    labels = np.zeros((height, width), np.uint16)
+    labels[2:8, 3:9], labels[12:20, 4:12], labels[12:20, 12:18] = 1, 2, 3
+    return labels
+
+
+@pytest.mark.parametrize("kind", ["uint8", "uint16", "int32", "uint32", "float32"])
+@pytest.mark.parametrize("settings", [{}, {"compression": "zlib"}, {"byteorder": ">"}])
+def test_a_label_tiff_comes_back(tmp_path, kind, settings):
+    labels = read_labels(written(tmp_path / "truth.tif", numbered().astype(kind), **settings), (24, 32))
+    assert labels.dtype == np.int32 and np.array_equal(labels, numbered())
+
+
+@pytest.mark.parametrize("kind", ["uint8", "uint16"])
+def test_a_label_png_comes_back(tmp_path, kind):
+    assert np.array_equal(read_labels(saved(tmp_path / "truth.png", numbered().astype(kind)), (24, 32)), numbered())
+
+
+def test_numbers_with_gaps_are_closed_up(tmp_path):
+    sparse = np.array([0, 7, 300, 65535], np.uint16)[numbered()]
+    assert np.array_equal(read_labels(written(tmp_path / "truth.tif", sparse), (24, 32)), numbered())
+
+
+def test_a_label_in_two_pieces_stays_one_nucleus(tmp_path):
+    labels = numbered()
+    labels[22:24, 28:32] = 1
+    assert np.array_equal(read_labels(written(tmp_path / "truth.tif", labels), (24, 32)), labels)
+
+
+def test_labels_without_background(tmp_path):
+    full = np.repeat([[4, 5, 9]], 6, axis=0).astype(np.uint8)
+    labels = read_labels(saved(tmp_path / "truth.png", full), (6, 3))
+    assert labels.tolist() == [[1, 2, 3]] * 6
+
+
+@pytest.mark.parametrize("white", [255, 1])
+@pytest.mark.parametrize("ending", ["png", "tif", "bmp"])
+def test_each_component_of_a_binary_mask_is_a_nucleus(tmp_path, white, ending):
+    mask = (numbered() > 0) * np.uint8(white)
+    labels = read_labels(saved(tmp_path / f"mask.{ending}", mask), (24, 32))
+    assert np.array_equal(labels, np.minimum(numbered(), 2)) and labels.dtype == np.int32
+
+
+@pytest.mark.parametrize("ending", ["png", "tif"])
+def test_a_mask_of_one_bit(tmp_path, ending):
+    labels = read_labels(saved(tmp_path / f"mask.{ending}", PIL.Image.fromarray(numbered() > 0)), (24, 32))
+    assert np.array_equal(labels, np.minimum(numbered(), 2))
+
+
+def test_pixels_that_meet_at_a_corner_are_two_nuclei(tmp_path):
+    mask = np.array([[255, 0], [0, 255]], np.uint8)
+    assert read_labels(saved(tmp_path / "mask.png", mask), (2, 2)).tolist() == [[1, 0], [0, 2]]
+
+
+def test_an_empty_mask_and_a_full_one(tmp_path):
+    for value, expected in ((0, 0), (255, 1)):
+        labels = read_labels(saved(tmp_path / "mask.png", np.full((5, 4), value, np.uint8)), (5, 4))
+        assert (labels == expected).all() and labels.shape == (5, 4)
+
+
+@pytest.mark.parametrize("alpha", [False, True])
+def test_each_colour_is_a_nucleus(tmp_path, alpha):
+    colours = np.array([[0, 0, 0], [0, 0, 200], [0, 200, 0], [200, 0, 0]], np.uint8)[numbered()]
+    if alpha:
+        colours = np.dstack([colours, np.full((24, 32), 255, np.uint8)])
+    assert np.array_equal(read_labels(saved(tmp_path / "colours.png", colours), (24, 32)), numbered())
+
+
+def test_colours_that_agree_in_two_of_three_bands_are_told_apart(tmp_path):
+    colours = np.array([[0, 0, 0], [9, 9, 1], [9, 9, 2], [10, 9, 1]], np.uint8)[numbered()]
+    assert np.array_equal(read_labels(saved(tmp_path / "colours.png", colours), (24, 32)), numbered())
+
+
+def test_a_palette_of_colours(tmp_path):
+    indexed = PIL.Image.fromarray(numbered().astype(np.uint8), "P")
+    indexed.putpalette([0, 0, 0, 0, 0, 200, 0, 200, 0, 200, 0, 0] + [0] * 756)
+    assert np.array_equal(read_labels(saved(tmp_path / "palette.png", indexed), (24, 32)), numbered())
+
+
+def label_refusal(path, size=(24, 32), name=None):
+    """The sentence with which a label file is refused; it names the file and nothing of the machine."""
+    with pytest.raises(ImageError) as caught:
+        read_labels(path, size, name)
+    said = str(caught.value)
+    assert said.startswith(name or path.name) and "\n" not in said and str(path.parent) not in said
+    return said
+
+
+def test_labels_of_another_size_are_refused(tmp_path):
+    said = label_refusal(written(tmp_path / "truth.tif", numbered()), (32, 24))
+    assert "(24, 32)" in said and "(32, 24)" in said
+    assert "(25, 32)" in label_refusal(saved(tmp_path / "colours.png", picture(25, 32)))
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("odd", [np.nan, np.inf, -np.inf, -1])
+def test_values_that_are_no_labels_are_refused(tmp_path, odd):
+    values = numbered().astype(np.float32)
+    values[5, 5] = odd
+    assert "no labels" in label_refusal(written(tmp_path / "truth.tif", values))
+
+
+def test_negative_whole_numbers_are_refused(tmp_path):
+    assert "no labels" in label_refusal(written(tmp_path / "truth.tif", -numbered().astype(np.int16)))
+
+
+def test_probabilities_are_no_labels(tmp_path):
+    probabilities = np.random.default_rng(0).random((24, 32)).astype(np.float32)
+    assert "no labels" in label_refusal(written(tmp_path / "map.tif", probabilities))
+
+
+def test_a_photograph_is_no_label_image(tmp_path):
+    noise = np.random.default_rng(0).integers(0, 256, (400, 400, 3), np.uint8)
+    assert "photograph" in label_refusal(saved(tmp_path / "photo.png", noise), (400, 400))
+
+
+def test_a_small_photograph_is_no_label_image_either(tmp_path):
+    noise = np.random.default_rng(0).integers(0, 256, (200, 200, 3), np.uint8)  # 40,000 pixels, nearly all distinct
+    assert "photograph" in label_refusal(saved(tmp_path / "photo.png", noise), (200, 200))
+
+
+@pytest.mark.parametrize("content", [b"", b"II*\0", b"\x89PNG\r\n\x1a\n", b"Dear colleague, the mask is attached."])
+def test_labels_from_what_is_no_image(tmp_path, content):
+    path = tmp_path / "letter.png"
+    path.write_bytes(content)
+    assert "PNG, JPEG, WebP, BMP, TIFF and whole-slide" in label_refusal(path)
+    assert "no such file" in label_refusal(tmp_path / "nowhere.png")
+
+
+def test_a_label_file_is_called_as_its_sender_called_it(tmp_path):
+    label_refusal(written(tmp_path / "upload-1.tif", numbered()), (9, 9), name="mine.tif")
