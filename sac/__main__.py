@@ -1,17 +1,21 @@
-"""`python -m sac segment`: images in, five files per image out."""
+"""`python -m sac segment`: images, folders and zips in, files that other programs open out."""
 
 from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from tqdm import tqdm
 
 from sac import hub
-from sac.config import MODES, SegmentOptions
-from sac.errors import SacError
-from sac.export import Result, safe_stem, write_all
+from sac.bundle import Sent, each_file
+from sac.config import MODES, SegmentOptions, View
+from sac.errors import ImageError, SacError
+from sac.export import CONTRACT, FILES, Result, safe_stem, write_all
+from sac.flags import add_flags, read_flags
 from sac.images import read_image
 from sac.inference.segment import segment
 from sac.model.sac import SAC
@@ -20,40 +24,63 @@ from sac.model.sac import SAC
 def main(arguments: list[str] | None = None) -> int:
     parsed = _parser().parse_args(arguments)
     try:
-        sac = hub.load(parsed.model, parsed.device)
-        options = SegmentOptions(mode=parsed.mode)
+        job = Job(
+            hub.load(parsed.model, parsed.device),
+            parsed.model,
+            SegmentOptions(mode=parsed.mode),
+            read_flags(View, parsed),
+            parsed.out,
+            tuple(FILES) if "all" in parsed.formats else tuple(parsed.formats),
+        )
     except SacError as error:
         return _say(error)
     status = 0
-    taken: set[str] = set()
-    for path in tqdm(parsed.images, unit="image", disable=None):
-        try:
-            _segment_file(path, sac, parsed.model, options, parsed.out, taken)
-        except SacError as error:
-            status = _say(error)
+    with TemporaryDirectory() as room:
+        for sent in tqdm(each_file(parsed.images, Path(room)), unit="image", disable=None):
+            try:
+                job.do(sent)
+            except SacError as error:
+                status = _say(error)
     return status
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m sac", description="Segment every nucleus.")
     commands = parser.add_subparsers(required=True, metavar="segment")
-    command = commands.add_parser("segment", help="segment images and write five files for each")
-    command.add_argument("images", nargs="+", type=Path, metavar="IMAGE")
+    command = commands.add_parser("segment", help="segment images, or folders or zips of them")
+    command.add_argument("images", nargs="+", type=Path, metavar="IMAGE", help="a file, or a folder or zip of files")
     command.add_argument("--out", type=Path, required=True, metavar="DIR")
     command.add_argument("--model", default=hub.DEFAULT, help="checkpoint: nuclei, nuclei-he, a folder, or owner/name")
     command.add_argument("--mode", choices=MODES, default="instances")
     command.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1, mps")
+    command.add_argument("--formats", nargs="+", choices=("all", *FILES), default=list(CONTRACT), help="files to write")
+    add_flags(command, View)
     return parser
 
 
-def _segment_file(path: Path, sac: SAC, model: str, options: SegmentOptions, out: Path, taken: set[str]) -> None:
-    """Segments one file. Two files of one stem in one run would overwrite each other: the second is refused."""
-    stem = safe_stem(path.name)
-    if stem in taken:
-        raise SacError(f"{path.name}: another image of this run is also called {stem}; rename one of them")
-    image = read_image(path)
-    write_all(Result(image, segment(image, sac, options), model, options), out)
-    taken.add(stem)
+@dataclass
+class Job:
+    """What is done to each file of a run. taken: stems of results, so that no file overwrites another's."""
+
+    sac: SAC
+    model: str
+    options: SegmentOptions
+    view: View
+    out: Path
+    formats: tuple[str, ...]
+    taken: set[str] = field(default_factory=set)
+
+    def do(self, sent: Sent | ImageError) -> None:
+        """Segments one file. Raises SacError where it cannot be, or where its results would overwrite another's."""
+        if isinstance(sent, ImageError):
+            raise sent
+        stem = safe_stem(sent.name)
+        if stem in self.taken:
+            raise ImageError(f"{sent.name}: another image of this run is also called {stem}; rename one of them")
+        image = read_image(sent.path, sent.name, self.view)
+        found = segment(image, self.sac, self.options)
+        write_all(Result(image, found, self.model, self.options), self.out, self.formats)
+        self.taken.add(stem)
 
 
 def _say(error: SacError) -> int:

@@ -156,7 +156,7 @@ class View:
     """Which part of a file is opened, and how it is shown. Zeros leave the choice to the rule that a note states."""
 
     channel: int = 0
-    """Channel to show in grey, from 1 on; 0: the one named as a nuclear stain, else all of them in colours."""
+    """Channel to show in grey, from 1 on; -1: all in colours; 0: the one named as a nuclear stain, else all."""
     plane: int = 0
     """Plane of a stack, or image of a series, from 1 on; 0: the middle of a z-stack, else the first."""
     region: tuple[int, ...] = ()
@@ -166,7 +166,8 @@ class View:
 
     def __post_init__(self):
         object.__setattr__(self, "region", tuple(self.region))
-        if not all(type(v) is int and 0 <= v < 2**31 for v in (self.channel, self.plane, *self.region)):
+        numbers = (self.channel + 1, self.plane, *self.region) if type(self.channel) is int else (None,)
+        if not all(type(v) is int and 0 <= v < 2**31 for v in numbers):
             raise OptionError(
                 f"channel {self.channel}, plane {self.plane}, region {self.region}: whole numbers are needed"
             )
@@ -174,6 +175,17 @@ class View:
             raise OptionError(f"region {self.region} is not left, top, width and height in pixels")
         if self.microns and not MICRONS[0] <= self.microns <= MICRONS[1]:
             raise OptionError(f"{self.microns} µm per pixel is outside {MICRONS[0]} to {MICRONS[1]}")
+
+    @classmethod
+    def of(cls, told: dict[str, Any] | None) -> View:
+        """From JSON: any of the fields by name. Raises OptionError."""
+        known = [f.name for f in fields(cls)]
+        if not isinstance(told or {}, dict) or set(told or {}) - set(known):
+            raise OptionError(f"a view has {', '.join(known)}; not {told!r}")
+        try:
+            return cls(**(told or {}))
+        except TypeError as error:
+            raise OptionError(f"a view holds numbers; not {told!r}") from error
 
 
 MICRONS = (0.01, 20.0)
@@ -196,6 +208,9 @@ class Limits:
     samples: int = 64
     pages: int = 10_000
     decoding_seconds: int = 60
+    """Seconds that decoding a file may take, waiting included."""
+    decoding_cpu: int = 9
+    """Seconds of computing that it may take: 100 megapixels take up to 7."""
     decoding_memory: int = 1_350_000_000
     """Bytes that the process which decodes a file may take."""
     zip_members: int = 5_000

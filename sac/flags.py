@@ -20,7 +20,9 @@ def add_flags(parser: argparse.ArgumentParser, options: type) -> None:
         if field.default is MISSING:
             continue
         flag, kind = "--" + field.name.replace("_", "-"), types[field.name]
-        settings: dict[str, Any] = {"default": field.default, "help": f"{helps.get(field.name, '')} ({field.default})"}
+        settings: dict[str, Any] = {"default": field.default, "help": helps.get(field.name, "")}
+        if field.default != ():
+            settings["help"] += f" ({field.default})"
         if kind is bool:
             settings["action"] = argparse.BooleanOptionalAction
         elif get_origin(kind) is Literal:

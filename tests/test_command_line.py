@@ -43,7 +43,7 @@ def test_a_bad_file_among_good_ones(field, tmp_path, capsys):
     out = tmp_path / "out"
     assert main(["segment", str(bad), str(field), "--out", str(out), "--mode", "semantic"]) == 1
     said = [line for line in capsys.readouterr().err.splitlines() if "broken" in line]
-    assert said == ["broken.png is not an image that can be read; PNG, JPEG, WebP, BMP or TIFF files are"]
+    assert said == ["broken.png is not an image that can be read; PNG, JPEG, WebP, BMP, TIFF and whole-slide files are"]
     assert len(list(out.iterdir())) == 5
 
 

@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[1]
 LEVELS = (
     ("sac.config", "sac.errors", "sac.flags"),
     ("sac.decoding",),
-    ("sac.model", "sac.prompts", "sac.images", "sac.intensities", "sac.labels"),
+    ("sac.model", "sac.prompts", "sac.images", "sac.intensities", "sac.labels", "sac.bundle"),
     ("sac.inference",),
     ("sac.hub", "sac.cases", "sac.export", "sac.overlay", "sac.metrics"),
     ("sac.ui", "sac.__main__", "training"),
@@ -96,7 +96,7 @@ def test_the_check_sees_the_project():
     names = dict(MODULES)
     assert {"app", "sac", "sac.model.sac", "sac.ui.page", "training.fit", "training.datasets.folder"} <= set(names)
     assert "torch" in imported(names["sac.model.sac"]) and "gradio" in imported(names["sac.ui.page"])
-    assert "sac.images.Image" in imported(names["sac.export"])
+    assert "sac.images.Image" in imported(names["sac.export.result"])
 
 
 @pytest.mark.parametrize(
