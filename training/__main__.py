@@ -1,4 +1,4 @@
-"""`python -m training pretrain | fit | benchmark | speed`."""
+"""`python -m training pretrain | fit | benchmark | scales | speed`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from sac.config import SACConfig
 from sac.errors import SacError
 from sac.flags import add_flags, read_flags
-from training import benchmark, speed
+from training import benchmark, scales, speed
 from training.fit import FitOptions, fit_to
 from training.pretrain import PretrainOptions, pretrain_to
 
@@ -26,7 +26,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m training", description="Train and measure SAC.")
-    commands = parser.add_subparsers(required=True, metavar="pretrain|fit|benchmark|speed")
+    commands = parser.add_subparsers(required=True, metavar="pretrain|fit|benchmark|scales|speed")
 
     pretrain = commands.add_parser("pretrain", help="make the tiny base from generated scenes")
     pretrain.add_argument("--out", type=Path, required=True, help="folder for the base and the training's state")
@@ -45,6 +45,10 @@ def _parser() -> argparse.ArgumentParser:
     figures = commands.add_parser("benchmark", help="measure methods on data folders")
     benchmark.add_arguments(figures)
     figures.set_defaults(run=benchmark.run)
+
+    sizes = commands.add_parser("scales", help="measure a checkpoint on coarser and finer pixels")
+    scales.add_arguments(sizes)
+    sizes.set_defaults(run=scales.run)
 
     times = commands.add_parser("speed", help="measure seconds and memory of one field of view")
     speed.add_arguments(times)

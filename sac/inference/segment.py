@@ -24,7 +24,7 @@ def segment(
     """Every nucleus of an image: scale, embed, prompt, decode, merge."""
     embedding = embed_image(image, sac, options, progress)
     progress(0.6, "Decoding masks")
-    found = segment_embedded(image, sac, embedding, options)
+    found = segment_embedded(sac, embedding, options)
     progress(1.0, f"{len(found)} nuclei")
     return found
 
@@ -32,15 +32,15 @@ def segment(
 def embed_image(image: Image, sac: SAC, options: SegmentOptions, progress: Progress) -> Embedding:
     """The slow half: an image embedded at the scale that its nuclei ask for."""
     progress(0.0, "Measuring nuclei")
-    scale = options.scale or estimate_scale(sac, image.pixels)
+    scale = options.scale or estimate_scale(sac, image.pixels, image.microns)
     progress(0.1, "Embedding the image")
     return embed(sac, image.pixels, scale, options)
 
 
-def segment_embedded(image: Image, sac: SAC, embedding: Embedding, options: SegmentOptions) -> Instances:
+def segment_embedded(sac: SAC, embedding: Embedding, options: SegmentOptions) -> Instances:
     """The fast half: automatic prompts and what the decoder makes of them."""
     found = answer(sac, embedding, auto_prompts(sac, embedding, options), options)
-    return replace(found, notes=(*image.notes, *_scale_note(embedding.scale)))
+    return replace(found, notes=_scale_note(embedding.scale))
 
 
 def auto_prompts(sac: SAC, embedding: Embedding, options: SegmentOptions) -> Prompts:

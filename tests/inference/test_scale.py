@@ -1,0 +1,48 @@
+"""Where the size of a pixel is known, a picture is segmented at the same scale however finely it was taken."""
+
+import numpy as np
+import pytest
+from PIL import Image as PillowImage
+
+from sac import hub
+from sac.config import LIMITS
+from sac.inference.scale import FIRST_SCALES, NUCLEUS, diameters, estimate_scale
+from sac.ui.examples import generated_field
+
+
+@pytest.fixture(scope="module")
+def nuclei():
+    return hub.load("nuclei")
+
+
+def resized(pixels, factor):
+    side = [round(length * factor) for length in pixels.shape[1::-1]]
+    return np.array(PillowImage.fromarray(pixels).resize(side, PillowImage.Resampling.BICUBIC))
+
+
+def test_finer_and_coarser_pixels_end_at_the_same_size_of_nuclei(nuclei):
+    field = generated_field(side=384, count=60).pixels
+    microns = NUCLEUS / nuclei.config.diameter  # a nucleus of a typical size has the model's diameter: no scaling first
+    scales = {factor: estimate_scale(nuclei, resized(field, factor), microns / factor) for factor in (0.5, 1, 2)}
+    assert [scale * factor for factor, scale in scales.items()] == pytest.approx([scales[1]] * 3, rel=0.2)
+    assert scales[0.5] > 1.6 * scales[1] > 1.6**2 * scales[2]
+
+
+@pytest.mark.parametrize("microns, first", [(0.25, 1.0), (0.5, 2.0), (1.0, 4.0), (0.125, 0.5), (20.0, FIRST_SCALES[1])])
+def test_without_nuclei_the_size_of_a_pixel_alone_decides(nuclei, microns, first):
+    empty = np.full((64, 64, 3), 30, np.uint8)
+    assert estimate_scale(nuclei, empty, microns) == first
+    assert estimate_scale(nuclei, empty) == 1.0
+
+
+def test_a_large_picture_is_not_magnified_beyond_what_a_picture_may_have(nuclei, monkeypatch):
+    monkeypatch.setattr("sac.inference.scale.LIMITS", type(LIMITS)(pixels=64 * 64 * 4))
+    assert estimate_scale(nuclei, np.full((64, 64, 3), 30, np.uint8), 1.0) == 2.0
+
+
+def test_diameters_are_those_of_discs_of_the_same_area():
+    y, x = np.mgrid[:64, :64]
+    depth = (10 - np.hypot(y - 30, x - 34)).clip(0, None)
+    disc = np.stack([depth > 0, depth / 10]).astype(np.float32)
+    assert diameters([disc]) == pytest.approx([2 * np.sqrt((depth > 0).sum() / np.pi)], rel=0.05)
+    assert len(diameters([np.zeros((2, 32, 32), np.float32)])) == 0
