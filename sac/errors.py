@@ -9,6 +9,10 @@ class ImageError(SacError):
     """A picture that cannot be read, or not without damage."""
 
 
+class DeskError(ImageError):
+    """A picture for which a browser tab has no more room."""
+
+
 class CheckpointError(SacError):
     """A checkpoint or base that is missing, incomplete, foreign or damaged."""
 

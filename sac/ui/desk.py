@@ -5,21 +5,27 @@ from __future__ import annotations
 import base64
 import hashlib
 import io
+import os
 import threading
 import weakref
 from dataclasses import dataclass, field, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 from PIL import Image as PillowImage
 
 from sac.config import LIMITS
-from sac.errors import ImageError
+from sac.errors import DeskError, ImageError
 from sac.export import Result
 from sac.images import Image
 from sac.inference.history import History
 from sac.inference.session import Session
 
 THUMBNAIL = (88, 66)
+
+EMPTY = "There is no image yet: drop one on the page, or pick an example."
+PREVIEW = "This is a whole slide: drag a rectangle over the part to segment."
 
 Variant = tuple[str, str]
 """Model and mode: a picture keeps its work under each, so that switching loses nothing."""
@@ -53,7 +59,9 @@ class Picture:
 
     @property
     def state(self) -> str:
-        """In a word, for the strip: failed, new, segmented or edited."""
+        """In a word, for the strip: whole slide, failed, new, segmented or edited."""
+        if self.image.is_preview:
+            return "whole slide"
         if self.history is None:
             return "failed" if self.trouble else "new"
         return "edited" if self.history.past else "segmented"
@@ -73,6 +81,8 @@ class Picture:
 
     def result(self) -> Result:
         """What exports take. Raises ImageError where nothing was segmented."""
+        if self.image.is_preview:
+            raise ImageError(PREVIEW)
         if self.session is None:
             raise ImageError(f"{self.image.name} is not segmented yet: press Segment first.")
         return Result(self.image, self.session.instances(), self.shown[0], self.session.options)
@@ -86,6 +96,7 @@ class Desk:
         self.index = 0
         self.rev = 0
         self.lock = threading.RLock()
+        self._room: TemporaryDirectory | None = None
 
     def __deepcopy__(self, memo: dict) -> Desk:
         return self
@@ -94,16 +105,32 @@ class Desk:
     def picture(self) -> Picture:
         """The picture shown. Raises ImageError where there is none."""
         if not self.pictures:
-            raise ImageError("There is no image yet: drop one on the page, or pick an example.")
+            raise ImageError(EMPTY)
         return self.pictures[self.index]
 
     def add(self, images: list[Image]) -> None:
-        """Lays images on the desk and shows the first of them."""
+        """Lays images on the desk and shows the first of them. Raises ImageError where it is full."""
         if len(self.pictures) + len(images) > LIMITS.pictures:
-            raise ImageError(f"One tab holds up to {LIMITS.pictures} images; close some first.")
+            raise DeskError(f"One tab holds up to {LIMITS.pictures} images; close some first.")
+        if sum(image.nbytes for image in [*images, *(p.image for p in self.pictures)]) > LIMITS.desk:
+            raise DeskError(f"One tab holds up to {LIMITS.desk / 2**30:.0f} GB of images; close some first.")
         if images:
             self.index = len(self.pictures)
         self.pictures += [Picture.of(image) for image in images]
+
+    def put(self, image: Image) -> None:
+        """Shows another part of the shown picture's file: in its place, or beside it where that would lose work."""
+        if self.picture.histories or self.picture.image.is_preview:
+            return self.add([image])
+        self.pictures[self.index] = Picture.of(image)
+        return None
+
+    @property
+    def room(self) -> Path:
+        """A folder for what comes out of this tab's zips; it goes when the tab closes."""
+        if self._room is None:
+            self._room = TemporaryDirectory(prefix="sac-", dir=os.environ.get("GRADIO_TEMP_DIR"))
+        return Path(self._room.name)
 
     def remove(self, index: int) -> None:
         """Takes a picture and all work on it off the desk."""
@@ -115,6 +142,16 @@ class Desk:
         """Lets go of everything: the tab was closed."""
         with self.lock:
             self.pictures, self.index = [], 0
+            if self._room:
+                self._room.cleanup()
+                self._room = None
+
+
+def at(desk: Desk | None) -> Desk:
+    """The desk that has a picture on it. Raises ImageError where there is none."""
+    if desk is None or not desk.pictures:
+        raise ImageError(EMPTY)
+    return desk
 
 
 DESKS: weakref.WeakValueDictionary[str, Desk] = weakref.WeakValueDictionary()

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import gradio as gr
+
 from sac.errors import EditError
 from sac.inference import edits, reprompt
 from sac.inference.history import History
@@ -20,6 +22,19 @@ FARTHEST = 1e9
 
 Edited = tuple[Session, int]
 """The session after an edit, and the nucleus to select then (0: none)."""
+
+
+def order_of(event: gr.EventData) -> Order:
+    """What the canvas sent with an event; nothing, where that is no object."""
+    return event._data if isinstance(event._data, dict) else {}
+
+
+def corners(order: Order) -> tuple[float, ...]:
+    """The box of an order, (x0, y0, x1, y1). Raises EditError."""
+    box = order.get("box")
+    if not isinstance(box, list) or len(box) != 4:
+        raise EditError("A box has four numbers: x0, y0, x1, y1.")
+    return tuple(_finite(v) for v in box)
 
 
 def obey(order: Order, history: History, embedded: Callable[[], Embedded]) -> tuple[History, int]:
@@ -44,10 +59,7 @@ def _click(order: Order, session: Session, embedded: Callable[[], Embedded]) -> 
 
 
 def _box(order: Order, session: Session, embedded: Callable[[], Embedded]) -> Edited:
-    corners = order.get("box")
-    if not isinstance(corners, list) or len(corners) != 4:
-        raise EditError("A box has four numbers: x0, y0, x1, y1.")
-    return reprompt.boxed(session, embedded(), tuple(_finite(v) for v in corners), _number(order, "nucleus", 0))
+    return reprompt.boxed(session, embedded(), corners(order), _number(order, "nucleus", 0))
 
 
 def _switch(order: Order, session: Session, embedded: Callable[[], Embedded]) -> Edited:

@@ -8,7 +8,7 @@ import gradio as gr
 
 from sac import __version__
 from sac.config import LIMITS
-from sac.ui.handlers import forget
+from sac.ui.opening import forget
 from sac.ui.segment_tab import build_segment_tab
 
 FONTS = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif"]

@@ -7,7 +7,7 @@ from gradio.processing_utils import save_bytes_to_cache
 from gradio.utils import get_upload_folder
 
 from sac import hub
-from sac.config import SegmentOptions
+from sac.config import SegmentOptions, View
 from sac.errors import ImageError
 from sac.export import safe_stem, zipped
 from sac.images import read_image
@@ -17,14 +17,18 @@ from sac.ui.canvas import SegCanvas
 from sac.ui.errors import shows_errors
 from sac.ui.examples import EXAMPLES
 from sac.ui.handlers import Handlers
+from sac.ui.opening import Opening
+from sac.ui.source import source_controls
 
-MODE_NAMES = {"Instances: one mask per nucleus": "instances", "Semantic: one mask of all nuclei": "semantic"}
+MODE_NAMES = {"Instances": "instances", "Semantic": "semantic"}
 MODEL_NAMES = {"nuclei (general)": "nuclei", "nuclei-he (H&E, stains)": "nuclei-he"}
 STRATEGY_NAMES = {"Centroid of each region": "centroid", "Most probable pixel": "probability"}
 KIND_NAMES = {"Both": "both", "Positive only": "positive", "Negative only": "negative"}
 PLAIN = {"api_visibility": "private"}
 SLOW = {"concurrency_id": "inference", "concurrency_limit": 1, "api_visibility": "private"}
 """One picture at a time: two at once on two cores would both be slower than one after the other."""
+OPENING = {"concurrency_id": "opening", "concurrency_limit": 2, "api_visibility": "private"}
+"""Files are decoded beside everything else, a few at a time: each may take a process and its memory."""
 QUICK = {"concurrency_id": "edits", "concurrency_limit": 4, "api_visibility": "private", "show_progress": "hidden"}
 """Edits do not wait for another visitor's picture."""
 
@@ -35,16 +39,26 @@ def build_segment_tab() -> None:
     with gr.Row(equal_height=False):
         with gr.Column(scale=1, min_width=290):
             upload = gr.File(
-                label="Images: PNG, JPEG, WebP, BMP, TIFF", elem_id="sac-upload", height=150, file_count="multiple",
+                label="Images, slides, or a zip of them", elem_id="sac-upload", height=130, file_count="multiple",
                 type="filepath",
             )  # fmt: skip
             with gr.Row(elem_id="sac-examples"):
+                folder = gr.UploadButton(
+                    "Folder", file_count="directory", type="filepath", size="sm", min_width=70, elem_id="sac-folder"
+                )
                 examples = [
-                    gr.Button(label, size="sm", min_width=110, elem_id=f"sac-example-{number}")
+                    gr.Button(label, size="sm", min_width=96, elem_id=f"sac-example-{number}")
                     for number, label in enumerate(EXAMPLES, start=1)
                 ]
+            with gr.Accordion("Pixel size, channel, plane, region", open=False, elem_id="sac-source") as panel:
+                origin = source_controls()
             model = gr.Dropdown(list(MODEL_NAMES.items()), value=hub.DEFAULT, label="Checkpoint", elem_id="sac-model")
-            mode = gr.Radio(list(MODE_NAMES.items()), value="instances", label="Mode", elem_id="sac-mode")
+            mode = gr.Radio(
+                list(MODE_NAMES.items()),
+                value="instances",
+                label="Mode: a mask for each nucleus, or one of all",
+                elem_id="sac-mode",
+            )
             start = gr.Button("Segment", variant="primary", size="lg", elem_id="sac-segment")
             with gr.Row(elem_id="sac-all"):
                 start_all = gr.Button("Segment all", size="sm", min_width=110, elem_id="sac-segment-all")
@@ -59,12 +73,18 @@ def build_segment_tab() -> None:
             canvas = SegCanvas()
             figures = gr.Markdown(elem_id="sac-figures")
 
-    do = Handlers(canvas)
+    do, bring = Handlers(canvas), Opening(canvas)
     asked, shown = [desk, model, mode, *settings], [canvas, told, figures]
-    upload.upload(do.open_files, [desk, upload], [desk, upload, *shown], **PLAIN)
+    everything = [*shown, panel, *origin]
+    for field in (upload, folder):
+        field.upload(bring.files, [desk, field], [desk, field, model, *everything], **OPENING)
     for button, label in zip(examples, EXAMPLES):
-        chosen = button.click(do.example(label), desk, [desk, model, *shown], **PLAIN)
+        chosen = button.click(bring.example(label), desk, [desk, model, *everything], **PLAIN)
         chosen.success(do.press, asked, shown, **SLOW)
+    channel, plane, microns, region = origin
+    for changed in (channel.input, plane.release, microns.submit, microns.blur, region.submit):
+        changed(bring.part, [desk, *origin], everything, **OPENING)
+    canvas.region(bring.region, desk, everything, **OPENING)
     start.click(do.press, asked, shown, **SLOW)
     running = start_all.click(do.press_all, asked, shown, **SLOW)
     cancel.click(lambda: "Stopped. What was finished stays.", None, told, cancels=running, **PLAIN)
@@ -77,7 +97,7 @@ def build_segment_tab() -> None:
     truth.clear(do.remove_truth, desk, [canvas, figures], **PLAIN)
     canvas.edit(do.edit, desk, canvas, trigger_mode="multiple", **QUICK)
     canvas.judge(do.judge, desk, [canvas, figures], **QUICK)
-    canvas.show(do.show, desk, [*shown, model, mode], trigger_mode="multiple", **QUICK)
+    canvas.show(bring.show, desk, [*everything, model, mode], trigger_mode="multiple", **QUICK)
     canvas.compare(do.compare, [desk, rival], [canvas, figures], **SLOW)
     canvas.export(do.export, desk, canvas, **QUICK)
     _endpoint()
@@ -98,19 +118,23 @@ def _prompt_settings() -> list[gr.components.Component]:
 
 
 def _endpoint() -> None:
-    """`/segment`: (file, model, mode) -> (summary as JSON, zip of the five outputs)."""
+    """`/segment`: (file, model, mode, view) -> (summary as JSON, zip of all outputs). `view`: fields of View."""
     file, model, mode = gr.File(visible=False), gr.Textbox(visible=False), gr.Textbox(visible=False)
+    view = gr.JSON(visible=False)
     summary, archive, call = gr.JSON(visible=False), gr.File(visible=False), gr.Button(visible=False)
 
     @shows_errors
-    def segment_file(file: str, model: str = hub.DEFAULT, mode: str = "instances") -> tuple[dict, str]:
+    def segment_file(
+        file: str, model: str = hub.DEFAULT, mode: str = "instances", view: dict | None = None
+    ) -> tuple[dict, str]:
         if not file:
             raise ImageError("No file was sent; send one image")
-        run = work.segment_file(read_image(file), model or hub.DEFAULT, mode or "instances")
+        image = read_image(file, view=View.of(view))
+        run = work.segment_file(image, model or hub.DEFAULT, mode or "instances")
         name = f"{safe_stem(run.result.image.name)}.zip"
         return run.summary(), save_bytes_to_cache(zipped(run.result), name, get_upload_folder())
 
     call.click(
-        segment_file, [file, model, mode], [summary, archive], api_name="segment", concurrency_id="inference",
+        segment_file, [file, model, mode, view], [summary, archive], api_name="segment", concurrency_id="inference",
         concurrency_limit=1,
     )  # fmt: skip

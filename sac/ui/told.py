@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from sac.ui import work
 from sac.ui.desk import Desk, Picture
 
@@ -10,13 +12,22 @@ def described(picture: Picture) -> str:
     image = picture.image
     height, width = image.size
     size = f"{width} × {height} px" + (f", {image.microns:.3g} µm per pixel" if image.microns else "")
-    return "  \n".join([f"{plain(image.name)}: {size}", *image.notes])
+    if image.is_preview:
+        size = "whole slide of {1} × {0} px".format(*image.place.size)
+    return "  \n".join([f"{plain(image.title)}: {size}", *map(escaped, image.notes)])
+
+
+def not_opened(sentences: list[str]) -> str:
+    """Each refused file, in a line of its own."""
+    return "  \n".join(["**Not opened**", *map(escaped, sentences)]) if sentences else ""
 
 
 def told(picture: Picture, seconds: float | None = None) -> str:
     session = picture.session
     time_taken = "" if seconds is None else f" in {seconds:.1f} s"
-    return "  \n".join([f"**{len(session.nuclei)} nuclei**{time_taken}", plain(picture.image.name), *session.notes])
+    return "  \n".join(
+        [f"**{len(session.nuclei)} nuclei**{time_taken}", plain(picture.image.title), *map(escaped, (*picture.image.notes, *session.notes))]
+    )
 
 
 def summary(desk: Desk) -> str:
@@ -38,6 +49,11 @@ def figures(picture: Picture) -> str:
         cells = [f"{row[k]:.3f}" if k in row else "" for k in heads]
         lines.append(f"| {row['method']} | {row['nuclei']} | {' | '.join(cells)} |")
     return "\n".join(lines)
+
+
+def escaped(sentence: str) -> str:
+    """A sentence, which may name files or channels, as Markdown that means nothing but itself."""
+    return re.sub(r"([\\`*_{}\[\]<>#|~$&])", r"\\\1", sentence.replace("\n", " "))
 
 
 def plain(name: str) -> str:

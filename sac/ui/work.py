@@ -48,7 +48,7 @@ def known(model: str) -> str:
 
 def embedding_of(picture: Picture, model: str, options: SegmentOptions, progress: Progress = silent) -> Embedding:
     """A picture's embedding, computed where it is not kept."""
-    key = (picture.digest, model, options.adapted, options.scale, options.overlap)
+    key = (picture.digest, picture.image.microns, model, options.adapted, options.scale, options.overlap)
     return EMBEDDINGS.get(key, lambda: embed_image(picture.image, loaded(model), options, progress))
 
 
@@ -63,7 +63,7 @@ def segmented(picture: Picture, model: str, options: SegmentOptions, progress: P
     sac = loaded(known(model))
     embedding = embedding_of(picture, model, options, progress)
     progress(0.6, "Decoding masks")
-    return Session.begin(segment_embedded(picture.image, sac, embedding, options), options)
+    return Session.begin(segment_embedded(sac, embedding, options), options)
 
 
 def rival(picture: Picture, method: str, progress: Progress = silent) -> np.ndarray:

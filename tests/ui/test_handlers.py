@@ -11,7 +11,7 @@ import pytest
 from sac.errors import EditError
 from sac.ui import work
 from sac.ui.desk import DESKS, Desk
-from sac.ui.handlers import _seated, forget
+from sac.ui.opening import _seated, forget
 from sac.ui.orders import obey
 
 

@@ -57,10 +57,11 @@ class SegCanvas(gr.HTML):
         picture = desk.picture
         height, width = picture.image.size
         value |= {
-            "name": picture.image.name,
+            "name": picture.image.title,
             "width": width,
             "height": height,
             "microns": picture.image.microns,
+            "slide": _slide(picture),
             "image": self.file(*_encoded(picture.image.pixels)),
             "truth": None if picture.truth is None else self.label_file(picture.truth),
         }
@@ -109,7 +110,7 @@ def strip(desk: Desk) -> list[Value]:
     """The desk's pictures in a row, each with its state."""
     return [
         {
-            "name": picture.image.name,
+            "name": picture.image.title,
             "state": picture.state,
             "nuclei": len(picture.session.nuclei) if picture.session else None,
             "thumbnail": picture.thumbnail,
@@ -139,6 +140,14 @@ def _changes(before: Session, after: Session) -> dict[str, dict[str, list | None
         gone = {str(number): None for number in old.keys() - new.keys()}
         changes[part] = gone | {str(n): told(fact) for n, fact in new.items() if old.get(n) is not fact}
     return changes
+
+
+def _slide(picture: Picture) -> Value | None:
+    """Of the preview of a whole slide, what the canvas needs to offer regions of it."""
+    if not picture.image.is_preview:
+        return None
+    height, width = picture.image.place.size
+    return {"width": width, "height": height, "downsample": picture.image.place.downsample}
 
 
 def _steps(picture: Picture) -> dict[str, int]:

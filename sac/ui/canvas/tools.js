@@ -92,7 +92,8 @@ view.addEventListener('pointerdown', event => {
   view.setPointerCapture(event.pointerId)
   if (touches.size === 2) { drag = { kind: 'pinch' }; rubber = null; return draw(false) }
   if (touches.size > 2 || !shown) return
-  const kind = event.button === 1 || space || tool === 'pan' || (!shown.nuclei && event.button === 0) ? 'pan' : event.button === 2 ? 'negative' : tool
+  const region = shown.slide && event.button === 0 && !space && tool !== 'pan'
+  const kind = region ? 'region' : event.button === 1 || space || tool === 'pan' || (!shown.nuclei && event.button === 0) ? 'pan' : event.button === 2 ? 'negative' : tool
   drag = { kind, px, py, last: [px, py], point: ['inside', 'outside'].includes(kind) ? pointNear(px, py) : 0, shift: event.shiftKey || kind === 'extend', more: event.ctrlKey || event.metaKey || kind === 'several' }
   if (kind === 'pan') view.classList.add('sac-dragging')
   if (kind === 'split') rubber = { stroke: [Object.values(prompt(onPicture(px, py)))] }
@@ -114,6 +115,7 @@ function pull(px, py) {
     const at = prompt(onPicture(px, py))
     if (drag.point) rubber = { point: drag.point, ...at }
     else { const from = prompt(onPicture(drag.px, drag.py)); rubber = { box: [from.x, from.y, at.x, at.y] } }
+    if (drag.kind === 'region') hover.textContent = measured(rubber.box)
   }
   draw(false)
 }
@@ -128,7 +130,8 @@ view.addEventListener('pointerup', event => {
   if (done.kind === 'pinch') { touches.clear(); return }
   const [x, y] = onPicture(done.px, done.py)
   const nucleus = chosen.at(-1) || 0
-  if (held?.stroke) { if (held.stroke.length > 1) ask({ do: 'split', stroke: held.stroke.slice(0, 4000) }) }
+  if (done.kind === 'region') { if (held?.box) openRegion(held.box) }
+  else if (held?.stroke) { if (held.stroke.length > 1) ask({ do: 'split', stroke: held.stroke.slice(0, 4000) }) }
   else if (held?.point) { pressPoint(held.point); ask({ do: 'move', point: held.point, nucleus: chosen.at(-1) || 0, x: held.x, y: held.y }) }
   else if (held?.box) ask({ do: 'box', box: held.box, nucleus: done.shift ? nucleus : 0 })
   else if (done.kind === 'negative') click(x, y, false)
@@ -140,6 +143,22 @@ view.addEventListener('pointercancel', event => { touches.delete(event.pointerId
 view.addEventListener('pointerleave', () => { hover.textContent = ''; if (under) { under = 0; draw(false) } })
 view.addEventListener('contextmenu', event => event.preventDefault())
 view.addEventListener('wheel', event => { event.preventDefault(); magnify(Math.exp(-event.deltaY / 400), ...place(event)) }, { passive: false })
+
+// Of a whole slide, only the part below a box is opened: corners in pixels of the preview, whole pixels included.
+const spread = ([x0, y0, x1, y1]) => [Math.min(x0, x1), Math.min(y0, y1), Math.max(x0, x1) + 1, Math.max(y0, y1) + 1]
+
+function measured(box) {
+  const [x0, y0, x1, y1] = spread(box), k = shown.slide.downsample
+  const sides = [(x1 - x0) * k, (y1 - y0) * k].map(Math.round)
+  const wide = shown.microns ? ` · ${sides.map(v => (v * shown.microns / 1000).toFixed(2)).join(' × ')} mm` : ''
+  return `${sides.map(v => v.toLocaleString('en')).join(' × ')} px${wide}`
+}
+
+function openRegion(box) {
+  say('Reading the region …')
+  view.classList.add('sac-busy')
+  trigger('region', { index: shown.index, box: spread(box) })
+}
 
 function pinch(id, px, py) {
   const [other] = [...touches].filter(([key]) => key !== id).map(([, at]) => at)
@@ -155,6 +174,7 @@ function look(px, py) {
   if (!shown) return
   const [x, y] = onPicture(px, py)
   const n = nucleusAt(x, y)
+  if (shown.slide) { hover.textContent = isOn(x, y) ? [x, y].map(v => Math.floor(v * shown.slide.downsample)).join(', ') : ''; return }
   hover.textContent = n ? describe(n) : isOn(x, y) ? `${Math.floor(x)}, ${Math.floor(y)}` : ''
   if (tool !== 'pan') view.dataset.cursor = pointNear(px, py) ? 'point' : ''
   if (n !== under) { under = n; draw(false) }

@@ -40,6 +40,7 @@ async function load(value) {
   if (value.strip) showStrip(value)
   if (value.said) say(value.said, value.warns)
   if (value.answer) answered(value.answer)
+  else if (!asked) view.classList.remove('sac-busy')
 }
 
 async function loadFull(value) {
@@ -151,7 +152,8 @@ function refresh(rev) {
     live.classList.remove('sac-warns')
     view.setAttribute('aria-label', `${shown.name}: ${live.textContent}`)
   } else {
-    live.textContent = ''
+    live.textContent = shown?.slide ? `A whole slide of ${shown.slide.width.toLocaleString('en')} × ${shown.slide.height.toLocaleString('en')} px: drag a rectangle over the part to segment` : ''
+    live.classList.remove('sac-warns')
     view.setAttribute('aria-label', shown ? `${shown.name}: not segmented yet` : 'Nothing segmented yet')
   }
   draw()

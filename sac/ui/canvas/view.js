@@ -141,10 +141,14 @@ function paintPoint(p, label, size) {
 }
 
 function paintBox([x0, y0, x1, y1]) {
+  const at = [left + (Math.min(x0, x1) + 0.5) * zoom, top_ + (Math.min(y0, y1) + 0.5) * zoom, Math.abs(x1 - x0) * zoom, Math.abs(y1 - y0) * zoom]
+  pen.lineWidth = 3
+  pen.strokeStyle = 'rgb(0 0 0 / 55%)'
+  pen.strokeRect(...at)
   pen.setLineDash([5, 4])
   pen.lineWidth = 1.5
-  pen.strokeStyle = '#00c878'
-  pen.strokeRect(left + (Math.min(x0, x1) + 0.5) * zoom, top_ + (Math.min(y0, y1) + 0.5) * zoom, Math.abs(x1 - x0) * zoom, Math.abs(y1 - y0) * zoom)
+  pen.strokeStyle = shown.slide ? '#fff' : '#00c878'
+  pen.strokeRect(...at)
   pen.setLineDash([])
 }
 

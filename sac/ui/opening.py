@@ -1,0 +1,161 @@
+"""How pictures come onto the desk and before the eye: files, examples, other parts of a file, regions of a slide."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from sac import hub
+from sac.bundle import each_file
+from sac.config import View
+from sac.errors import DeskError, ImageError, SacError
+from sac.images import Image, open_file, reopened
+from sac.ui import source
+from sac.ui.canvas import SegCanvas, Value
+from sac.ui.desk import DESKS, Desk, at
+from sac.ui.errors import shows_errors
+from sac.ui.examples import EXAMPLES
+from sac.ui.orders import corners, order_of
+from sac.ui.told import described, figures, not_opened, told
+
+TOASTS = 3
+"""Refused files that get a note of their own; all of them are listed beside the picture."""
+
+
+class Opening:
+    """The handlers that bring pictures. They hold nothing: a tab's work is on its desk."""
+
+    def __init__(self, canvas: SegCanvas):
+        self.canvas = canvas
+
+    @shows_errors
+    def files(self, desk: Desk | None, paths: list[str] | None, request: gr.Request, progress=gr.Progress()) -> tuple:
+        """Lays uploaded files, and those in zips, on the desk: the good ones, and says which are not."""
+        desk = _seated(desk, request)
+        first = len(desk.pictures)
+        wrong = _laid(desk, [Path(path) for path in paths or []], lambda name: progress(0, desc=f"Opening {name}"))
+        for sentence in wrong[:TOASTS]:
+            gr.Warning(sentence, duration=None, title="Not opened")
+        with desk.lock:
+            if len(desk.pictures) > first:
+                desk.index = first
+            fit, why = _fitting(desk) if first == 0 else (gr.skip(), "")
+            return desk, None, fit, *self.everything(desk, why, not_opened(wrong))
+
+    def example(self, label: str) -> Callable:
+        """The handler that opens an example and picks the checkpoint it is best seen with."""
+
+        @shows_errors
+        def open_example(desk: Desk | None, request: gr.Request) -> tuple:
+            model, make = EXAMPLES[label]
+            desk = _seated(desk, request)
+            with desk.lock:
+                desk.add([make()])
+                return desk, model, *self.everything(desk)
+
+        return open_example
+
+    @shows_errors
+    def part(self, desk: Desk | None, channel: int, plane: float, microns: float | None, region: str) -> tuple:
+        """Shows another channel, plane or region of the picture's file, or takes the size of its pixels."""
+        desk = at(desk)
+        image = desk.picture.image
+        view = source.chosen(image, channel, plane, region)
+        other = image if view == image.view else reopened(image, view)
+        if microns and microns != image.microns:
+            other = other.sized(View(microns=float(microns)).microns)
+        with desk.lock:
+            if view != image.view:
+                desk.put(other)
+            else:
+                desk.picture.image = other
+            return self.everything(desk)
+
+    def region(self, desk: Desk | None, event: gr.EventData) -> tuple:
+        """Opens the region of a whole slide that a rectangle on its preview covers."""
+        order = order_of(event)
+        try:
+            image = at(desk).picture.image
+            if not image.is_preview or order.get("index") != desk.index:
+                raise ImageError("Show the slide again first.")
+            other = reopened(image, replace(image.view, region=image.below(corners(order))))
+            with desk.lock:
+                desk.add([other])
+                return self.everything(desk)
+        except SacError as error:
+            return _refused(desk, error), *[gr.skip()] * 7
+
+    @shows_errors
+    def show(self, desk: Desk | None, event: gr.EventData) -> tuple:
+        """Shows another picture of the desk, closes one, or sends everything again."""
+        if desk is None:
+            return {"rev": 0}, "", "", *source.shown(None), gr.skip(), gr.skip()
+        with desk.lock:
+            index, removed = order_of(event).get("index"), order_of(event).get("remove")
+            if isinstance(index, int) and 0 <= index < len(desk.pictures):
+                desk.index = index
+            if isinstance(removed, int):
+                desk.remove(removed)
+            shown = desk.picture.shown if desk.pictures else None
+            return *self.everything(desk), *(shown or (gr.skip(), gr.skip()))
+
+    def everything(self, desk: Desk, *more: str) -> tuple[Any, ...]:
+        """What the page shows of the desk: canvas, words, figures, the panel of the source and its controls."""
+        picture = desk.picture if desk.pictures else None
+        if picture is None:
+            said = ""
+        else:
+            said = told(picture) if picture.session else described(picture)
+        words = "\n\n".join(part for part in (said, *more) if part)
+        return self.canvas.full(desk), words, figures(picture) if picture else "", *source.shown(picture)
+
+
+def forget(request: gr.Request) -> None:
+    """A tab was closed: its pictures and all work on them leave the memory."""
+    desk = DESKS.pop(request.session_hash, None)
+    if desk:
+        desk.clear()
+
+
+def _seated(desk: Desk | None, request: gr.Request) -> Desk:
+    """The tab's desk, a new one at first; `forget` empties it when the tab closes."""
+    if desk is None:
+        desk = Desk()
+    DESKS[request.session_hash] = desk
+    return desk
+
+
+def _fitting(desk: Desk) -> tuple[str, str]:
+    """The checkpoint that fits the first picture of a tab, and why."""
+    if desk.pictures and desk.picture.image.is_stained:
+        return "nuclei-he", "It looks like stained tissue: checkpoint nuclei-he was chosen."
+    return hub.DEFAULT, ""
+
+
+def _laid(desk: Desk, paths: list[Path], begins: Callable[[str], None]) -> list[str]:
+    """Lays what is in files and zips on the desk, one by one. Returns a sentence for each that is not."""
+    wrong: list[str] = []
+    for sent in each_file(paths, desk.room):
+        if isinstance(sent, ImageError):
+            wrong.append(str(sent))
+            continue
+        begins(sent.name)
+        try:
+            image: Image = open_file(sent.path, sent.name)
+            with desk.lock:
+                desk.add([image])
+        except DeskError as error:
+            return [*wrong, f"{sent.name} and what follows it: {error}"]
+        except ImageError as error:
+            wrong.append(str(error))
+    return wrong
+
+
+def _refused(desk: Desk | None, error: SacError) -> Value:
+    """An error as the canvas says it."""
+    return {"rev": desk.rev if desk else 0, "kind": "said", "said": str(error), "warns": True, "at": time.time()}
