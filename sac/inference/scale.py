@@ -13,30 +13,46 @@ PARTS = 9
 """Tiles of a large picture that are looked at."""
 FEWEST = 3
 """Nuclei below which a size is not believed."""
-SCALES = (0.4, 2.5)
-"""What the nuclei's own size may ask for."""
+SCALES, KNOWN_SCALES = (0.4, 2.5), (0.1, 6.0)
+"""What may come out where the size of a pixel is not known, and where it is."""
 GOOD_ENOUGH = 1.2
 """A factor smaller than this is left alone: resampling would cost more than it gains."""
-NUCLEUS = 6.0
-"""µm: diameter of a nucleus in tissue, the first guess where the size of a pixel is known."""
-FIRST_SCALES = (0.1, 5.0)
-"""What the size of a pixel may ask for."""
+NUCLEUS = 12.0
+"""µm: diameter of a large nucleus, the first guess where the size of a pixel is known."""
+ROUNDS = 2
+"""Measurements then, the second at the scale that the first suggests."""
 
 
 def estimate_scale(sac: SAC, pixels: np.ndarray, microns: float | None = None) -> float:
     """The magnification that brings the median nucleus of pixels (H, W, 3) uint8 to `sac.config.diameter`.
 
-    microns: size of a pixel in µm. Where it is known, nuclei are measured at the scale that it suggests: a generator
-    that learnt on nuclei of one size measures others too near to that size, the more so the further they are.
+    microns: size of a pixel in µm, where it is known: then nuclei are first looked for as if they were large. Those
+    that appear smaller than what it learnt on, a generator still measures well; larger ones it breaks up.
     """
-    first = 1.0 if not microns else round(float(np.clip(sac.config.diameter * microns / NUCLEUS, *FIRST_SCALES)), 2)
-    first = min(first, _largest(pixels))
-    found = diameters(map_of_parts(sac, rescaled(pixels, first), PARTS))
-    if len(found) < FEWEST:
-        return first
-    then = float(np.clip(sac.config.diameter / np.median(found), *SCALES))
-    scale = first if 1 / GOOD_ENOUGH < then < GOOD_ENOUGH else round(first * then, 2)
-    return min(scale, _largest(pixels))
+    if not microns:
+        factor = _factor(sac, pixels)
+        return 1.0 if factor is None else _settled(np.clip(factor, *SCALES), pixels)
+    scale = _settled(np.clip(sac.config.diameter * microns / NUCLEUS, *KNOWN_SCALES), pixels)
+    for _ in range(ROUNDS):
+        factor = _factor(sac, rescaled(pixels, scale))
+        if factor is None:
+            return _settled(np.clip(2 * scale, *KNOWN_SCALES), pixels)  # none, or small ones
+        if 1 / GOOD_ENOUGH < factor < GOOD_ENOUGH:
+            return scale
+        scale = _settled(np.clip(scale * factor, *KNOWN_SCALES), pixels)
+    return scale
+
+
+def _factor(sac: SAC, pixels: np.ndarray) -> float | None:
+    """By how much nuclei are smaller than the model's; None where too few are seen."""
+    found = diameters(map_of_parts(sac, pixels, PARTS))
+    return sac.config.diameter / float(np.median(found)) if len(found) >= FEWEST else None
+
+
+def _settled(scale: float, pixels: np.ndarray) -> float:
+    """A magnification in two digits, none where it is hardly one, and none that a picture is too large for."""
+    rounded = 1.0 if 1 / GOOD_ENOUGH < scale < GOOD_ENOUGH else round(float(scale), 2)
+    return min(rounded, _largest(pixels))
 
 
 def _largest(pixels: np.ndarray) -> float:

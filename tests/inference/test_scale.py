@@ -6,7 +6,7 @@ from PIL import Image as PillowImage
 
 from sac import hub
 from sac.config import LIMITS
-from sac.inference.scale import FIRST_SCALES, NUCLEUS, diameters, estimate_scale
+from sac.inference.scale import KNOWN_SCALES, NUCLEUS, diameters, estimate_scale
 from sac.ui.examples import generated_field
 
 
@@ -22,13 +22,15 @@ def resized(pixels, factor):
 
 def test_finer_and_coarser_pixels_end_at_the_same_size_of_nuclei(nuclei):
     field = generated_field(side=384, count=60).pixels
-    microns = NUCLEUS / nuclei.config.diameter  # a nucleus of a typical size has the model's diameter: no scaling first
+    microns = NUCLEUS / nuclei.config.diameter  # a large nucleus has the model's diameter: no scaling at first
     scales = {factor: estimate_scale(nuclei, resized(field, factor), microns / factor) for factor in (0.5, 1, 2)}
     assert [scale * factor for factor, scale in scales.items()] == pytest.approx([scales[1]] * 3, rel=0.2)
     assert scales[0.5] > 1.6 * scales[1] > 1.6**2 * scales[2]
 
 
-@pytest.mark.parametrize("microns, first", [(0.25, 1.0), (0.5, 2.0), (1.0, 4.0), (0.125, 0.5), (20.0, FIRST_SCALES[1])])
+@pytest.mark.parametrize(
+    "microns, first", [(0.25, 1.0), (0.5, 2.0), (1.0, 4.0), (0.125, 0.5), (20.0, KNOWN_SCALES[1])]
+)
 def test_without_nuclei_the_size_of_a_pixel_alone_decides(nuclei, microns, first):
     empty = np.full((64, 64, 3), 30, np.uint8)
     assert estimate_scale(nuclei, empty, microns) == first
