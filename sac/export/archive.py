@@ -36,7 +36,8 @@ FILES: dict[str, Callable[[Result], bytes]] = {
 """All formats, by what follows the image's stem."""
 CONTRACT = ("labels.tif", "overlay.png", "prompts.json", "nuclei.csv", "geojson")
 """Those that a command writes where no others are asked for."""
-PACKED = (".png", ".tif", ".zip")
+PICTURES = (".png", ".tif")
+PACKED = (*PICTURES, ".zip")
 """Endings of what is compressed already: a zip stores it as it is."""
 TOGETHER = "summary.csv"
 """The table of all pictures in a zip of many."""
@@ -89,10 +90,18 @@ def _maker(ending: str) -> Callable[[Result], bytes]:
 
 
 def _add_all(archive: zipfile.ZipFile, folder: str, stem: str, result: Result) -> None:
-    """Makes two files at a time: much of it is packing, which leaves Python's lock to the other."""
-    with ThreadPoolExecutor(2) as pool:
-        for ending, content in zip(FILES, pool.map(lambda make: make(result), FILES.values())):
-            _add(archive, f"{folder}{stem}.{ending}", content)
+    for ending, content in _made(result).items():
+        _add(archive, f"{folder}{stem}.{ending}", content)
+
+
+def _made(result: Result) -> dict[str, bytes]:
+    """All formats. Pictures are made beside the others, on a second core: packing them does not hold Python's lock."""
+    pictures = [ending for ending in FILES if ending.endswith(PICTURES)]
+    with ThreadPoolExecutor(1) as beside:
+        drawn = beside.map(lambda ending: FILES[ending](result), pictures)
+        made = {ending: make(result) for ending, make in FILES.items() if ending not in pictures}
+        made |= zip(pictures, drawn)
+    return {ending: made[ending] for ending in FILES}
 
 
 def _add(archive: zipfile.ZipFile, name: str, content: bytes) -> None:

@@ -17,12 +17,6 @@ RGB = ("red", "green", "blue")
 STAINS = ("haematoxylin", "eosin")
 ABSORBED = np.log(np.maximum(np.arange(256) / 255, 1e-6)) / np.log(1e-6)
 """How much of the light is gone at each grey level: its absorbance, in units of the one that a level of 0 counts as."""
-BRIGHT = 100
-"""Grey level above which a background is a lamp's: darker ones are fluorescence, of 8 bit."""
-COLOURED = 8
-"""Mean difference, in grey levels, between a pixel's strongest and weakest colour from which a picture is not grey."""
-SAMPLE = 500_000
-"""Pixels that are looked at to tell whether a picture is stained tissue."""
 NAME = 40
 """Most letters of a channel's name that a column takes on."""
 
@@ -41,8 +35,9 @@ def brightness(image: Image, ranks: np.ndarray, count: int) -> list[Brightness]:
 
     Values that are no finite number are left out.
     """
-    told = _over_nuclei(image.values, channel_names(image), ranks, count)
-    if is_stained(image, ranks):
+    names = channel_names(image)
+    told = _over_nuclei(image.values, names, ranks, count)
+    if names == RGB and image.is_stained:
         told += _over_nuclei(image.values, STAINS, ranks, count, stains)
     return told
 
@@ -69,17 +64,6 @@ def channel_names(image: Image) -> tuple[str, ...]:
             name += f"_{number}"
         names.append(name)
     return tuple(names)
-
-
-def is_stained(image: Image, ranks: np.ndarray) -> bool:
-    """Whether it is RGB of 8 bit from stained tissue: a bright background, and colours that are not all grey."""
-    if channel_names(image) != RGB or image.values.dtype != np.uint8:
-        return False
-    step = int(np.ceil(np.sqrt(ranks.size / SAMPLE)))
-    sample = image.values[::step, ::step].reshape(-1, 3)
-    outside = sample[ranks[::step, ::step].ravel() == 0]
-    bright = len(outside) > 0 and np.median(outside.mean(axis=1)) > BRIGHT
-    return bool(bright and np.ptp(sample, axis=1).mean() > COLOURED)
 
 
 def _over_nuclei(

@@ -59,15 +59,20 @@ class Result:
         """Which part of its file the image is; empty for all of it.
 
         region: left, top, width and height in the file's own pixels; downsample: how many of them are along one of the
-        image's; plane and channel: those that were asked for, from 1 on.
+        image's; plane and channel: those that were segmented, from 1 on, where the file has several.
         """
-        (height, width), place, view = self.image.size, self.image.place, self.image.view
+        image, place = self.image, self.image.place
         told: dict[str, Any] = {}
-        if (place.corner, place.downsample, place.size) != ((0, 0), 1, self.image.size):
-            told["region"] = [*place.corner, round(width * place.downsample), round(height * place.downsample)]
+        if (place.corner, place.downsample, place.size) != ((0, 0), 1, image.size):
+            height, width = (round(side * place.downsample) for side in image.size)
+            told["region"] = [*place.corner, width, height]
         if place.downsample != 1:
             told["downsample"] = place.downsample
-        return told | {name: number for name in ("plane", "channel") if (number := getattr(view, name))}
+        if len(image.planes) > 1:
+            told["plane"] = image.plane
+        if image.channel > 0 and image.values.shape[2] > 1:
+            told["channel"] = image.channel
+        return told
 
     def signature(self) -> str:
         """Software, model and settings as a line of ASCII: all that a picture's tag may hold."""
