@@ -89,11 +89,15 @@ class Picture:
 
 
 class Desk:
-    """A tab's pictures. Handlers change it only while they hold `lock`; it is compared by identity."""
+    """A tab's pictures. Handlers change it only while they hold `lock`; it is compared by identity.
+
+    picked: whether the visitor chose a checkpoint; before that, the page does.
+    """
 
     def __init__(self):
         self.pictures: list[Picture] = []
         self.index = 0
+        self.picked = False
         self.rev = 0
         self.lock = threading.RLock()
         self._room: TemporaryDirectory | None = None

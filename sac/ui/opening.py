@@ -10,7 +10,6 @@ from typing import Any
 
 import gradio as gr
 
-from sac import hub
 from sac.bundle import each_file
 from sac.config import View
 from sac.errors import DeskError, ImageError, SacError
@@ -22,6 +21,7 @@ from sac.ui.errors import shows_errors
 from sac.ui.examples import EXAMPLES
 from sac.ui.orders import corners, order_of
 from sac.ui.told import described, figures, not_opened, told
+from sac.ui.work import fitting
 
 TOASTS = 3
 """Refused files that get a note of their own; all of them are listed beside the picture."""
@@ -44,8 +44,7 @@ class Opening:
         with desk.lock:
             if len(desk.pictures) > first:
                 desk.index = first
-            fit, why = _fitting(desk) if first == 0 else (gr.skip(), "")
-            return desk, None, fit, *self.everything(desk, why, not_opened(wrong))
+            return desk, None, _fitting(desk), *self.everything(desk, not_opened(wrong))
 
     def example(self, label: str) -> Callable:
         """The handler that opens an example and picks the checkpoint it is best seen with."""
@@ -102,7 +101,13 @@ class Opening:
             if isinstance(removed, int):
                 desk.remove(removed)
             shown = desk.picture.shown if desk.pictures else None
-            return *self.everything(desk), *(shown or (gr.skip(), gr.skip()))
+            return *self.everything(desk), _fitting(desk), shown[1] if shown else gr.skip()
+
+    def pick(self, desk: Desk | None, request: gr.Request) -> Desk:
+        """The visitor chose a checkpoint: the page no longer does."""
+        desk = _seated(desk, request)
+        desk.picked = True
+        return desk
 
     def everything(self, desk: Desk, *more: str) -> tuple[Any, ...]:
         """What the page shows of the desk: canvas, words, figures, the panel of the source and its controls."""
@@ -130,11 +135,11 @@ def _seated(desk: Desk | None, request: gr.Request) -> Desk:
     return desk
 
 
-def _fitting(desk: Desk) -> tuple[str, str]:
-    """The checkpoint that fits the first picture of a tab, and why."""
-    if desk.pictures and desk.picture.image.is_stained:
-        return "nuclei-he", "It looks like stained tissue: checkpoint nuclei-he was chosen."
-    return hub.DEFAULT, ""
+def _fitting(desk: Desk) -> str | dict:
+    """The checkpoint for the picture shown: that of its work, else the one that fits, else what the visitor chose."""
+    if not desk.pictures or (desk.picked and not desk.picture.shown):
+        return gr.skip()
+    return desk.picture.shown[0] if desk.picture.shown else fitting(desk.picture.image)
 
 
 def _laid(desk: Desk, paths: list[Path], begins: Callable[[str], None]) -> list[str]:

@@ -18,6 +18,8 @@ CSS = """
 .gradio-container > .main { padding: 0 !important; }
 #sac-title h1 { margin: 0; font-size: 1.5rem; }
 #sac-title p { margin: 2px 0 0; opacity: .75; }
+#sac-examples { gap: 6px; }
+#sac-examples button { padding: 4px 6px; white-space: nowrap; }
 #sac-told p { overflow-wrap: anywhere; }
 """
 SWEEP = (3600, 24 * 3600)

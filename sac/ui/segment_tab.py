@@ -39,15 +39,15 @@ def build_segment_tab() -> None:
     with gr.Row(equal_height=False):
         with gr.Column(scale=1, min_width=290):
             upload = gr.File(
-                label="Images, slides, or a zip of them", elem_id="sac-upload", height=130, file_count="multiple",
+                label="Images, slides, or a zip of them", elem_id="sac-upload", height=150, file_count="multiple",
                 type="filepath",
             )  # fmt: skip
             with gr.Row(elem_id="sac-examples"):
                 folder = gr.UploadButton(
-                    "Folder", file_count="directory", type="filepath", size="sm", min_width=70, elem_id="sac-folder"
+                    "Folder", file_count="directory", type="filepath", size="sm", min_width=50, elem_id="sac-folder"
                 )
                 examples = [
-                    gr.Button(label, size="sm", min_width=96, elem_id=f"sac-example-{number}")
+                    gr.Button(label, size="sm", min_width=50, elem_id=f"sac-example-{number}")
                     for number, label in enumerate(EXAMPLES, start=1)
                 ]
             with gr.Accordion("Pixel size, channel, plane, region", open=False, elem_id="sac-source") as panel:
@@ -88,6 +88,7 @@ def build_segment_tab() -> None:
     start.click(do.press, asked, shown, **SLOW)
     running = start_all.click(do.press_all, asked, shown, **SLOW)
     cancel.click(lambda: "Stopped. What was finished stays.", None, told, cancels=running, **PLAIN)
+    model.input(bring.pick, desk, desk, **QUICK)
     for control in (model, mode):
         control.input(do.switch, asked, shown, **SLOW)
     for control in settings:

@@ -14,7 +14,12 @@ def described(picture: Picture) -> str:
     size = f"{width} × {height} px" + (f", {image.microns:.3g} µm per pixel" if image.microns else "")
     if image.is_preview:
         size = "whole slide of {1} × {0} px".format(*image.place.size)
-    return "  \n".join([f"{plain(image.title)}: {size}", *map(escaped, image.notes)])
+    lines = [f"{plain(image.title)}: {size}", *map(escaped, image.notes)]
+    if image.is_stained:
+        lines.append("It looks like stained tissue, for which there is the checkpoint nuclei-he.")
+    if image.channel < 0 and image.channels and image.values.shape[2] not in (1, 3):
+        lines.append("Nuclei are found best in their own channel: choose it under Channel.")
+    return "  \n".join(lines)
 
 
 def not_opened(sentences: list[str]) -> str:
@@ -26,7 +31,11 @@ def told(picture: Picture, seconds: float | None = None) -> str:
     session = picture.session
     time_taken = "" if seconds is None else f" in {seconds:.1f} s"
     return "  \n".join(
-        [f"**{len(session.nuclei)} nuclei**{time_taken}", plain(picture.image.title), *map(escaped, (*picture.image.notes, *session.notes))]
+        [
+            f"**{len(session.nuclei)} nuclei**{time_taken}",
+            plain(picture.image.title),
+            *map(escaped, (*picture.image.notes, *session.notes)),
+        ]
     )
 
 

@@ -46,6 +46,11 @@ def known(model: str) -> str:
     return model
 
 
+def fitting(image: Image) -> str:
+    """The name of the embedded checkpoint that learnt on pictures of an image's kind."""
+    return "nuclei-he" if image.is_stained else hub.DEFAULT
+
+
 def embedding_of(picture: Picture, model: str, options: SegmentOptions, progress: Progress = silent) -> Embedding:
     """A picture's embedding, computed where it is not kept."""
     key = (picture.digest, picture.image.microns, model, options.adapted, options.scale, options.overlap)

@@ -118,14 +118,17 @@ def test_what_came_out_of_a_zip_goes_when_the_tab_closes(opening, tmp_path):
     assert not unpacked.parent.exists()
 
 
-def test_the_first_picture_chooses_a_checkpoint_that_fits_it(opening, tmp_path):
+def test_a_checkpoint_that_fits_is_chosen_until_the_visitor_chooses(opening, tmp_path):
     tissue = saved(tmp_path / "tissue.png", np.full((30, 30, 3), (200, 120, 190), np.uint8))
     dark = saved(tmp_path / "dark.png", np.full((30, 30, 3), (20, 20, 60), np.uint8))
     desk, _, model, _, words, *_ = opening.files(None, [str(tissue)], TAB)
     assert model == "nuclei-he" and "stained" in words
-    assert opening.files(None, [str(dark)], TAB)[2] == "nuclei"
-    _, _, model, *_ = opening.files(desk, [str(dark)], TAB)
-    assert model not in ("nuclei", "nuclei-he")  # a choice that was made since is left alone
+    assert opening.files(desk, [str(dark)], TAB)[2] == "nuclei"
+    assert opening.show(desk, Asked(index=0))[-2] == "nuclei-he"
+    opening.pick(desk, TAB)
+    assert opening.files(desk, [str(dark)], TAB)[2] == gr.skip()
+    segmented(desk)  # by nuclei, in instance mode
+    assert opening.show(desk, Asked(index=2))[-2:] == ("nuclei", "instances")
 
 
 def test_the_controls_show_what_there_is_to_choose(opening, stack, tmp_path):
@@ -182,7 +185,7 @@ def test_the_size_of_a_pixel_is_taken_and_the_work_stays(opening, stack):
 
 @pytest.mark.parametrize(
     "channel, plane, microns, region, word",
-    [(9, 2, 0.5, "", "channels"), (2, 9, 0.5, "", "planes"), (2, 2, 99, "", "µm"), (2, 2, 0.5, "1, 2, 3", "region"),
+    [(9, 2, 0.5, "", "channels"), (2, 9, 0.5, "", "plane"), (2, 2, 99, "", "µm"), (2, 2, 0.5, "1, 2, 3", "region"),
      (2, 2, 0.5, "5 5 400 4", "beyond"), (2, 2, 0.5, "0 0 0 4", "region")],
 )  # fmt: skip
 def test_what_is_not_there_is_refused_and_the_picture_stays(opening, stack, channel, plane, microns, region, word):
