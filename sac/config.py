@@ -209,8 +209,8 @@ class Limits:
     pages: int = 10_000
     decoding_seconds: int = 60
     """Seconds that decoding a file may take, waiting included."""
-    decoding_cpu: int = 9
-    """Seconds of computing that it may take: 100 megapixels take up to 7."""
+    decoding_cpu: int = 8
+    """Seconds of computing that it may take: 100 megapixels of 8 bit take up to 5, of RGB of 16 bit up to 8."""
     decoding_memory: int = 1_350_000_000
     """Bytes that the process which decodes a file may take."""
     zip_members: int = 5_000

@@ -9,7 +9,7 @@ import numpy as np
 
 from sac.config import View
 from sac.decoding import decode
-from sac.decoding.decoded import Decoded
+from sac.decoding.decoded import Decoded, spoken
 from sac.errors import ImageError
 from sac.intensities import to_rgb
 
@@ -116,7 +116,7 @@ def read_image(path: str | Path, name: str | None = None, view: View = View()) -
     if image.is_preview:
         height, width = image.place.size
         raise ImageError(
-            f"{image.name} is a whole slide of {width} x {height} pixels: say which part of it, "
+            f"{spoken(image.name)} is a whole slide of {width} x {height} pixels: say which part of it, "
             "as a region LEFT TOP WIDTH HEIGHT in pixels"
         )
     return image
@@ -127,7 +127,7 @@ def open_file(path: str | Path, name: str | None = None, view: View = View()) ->
     path = Path(path)
     name = name or path.name
     decoded = decode(path, name, view)
-    pixels, channel, notes = to_rgb(decoded, view, name)
+    pixels, channel, notes = to_rgb(decoded, view, spoken(name))
     image = Image(
         name=name,
         pixels=pixels,

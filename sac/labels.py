@@ -9,6 +9,7 @@ from skimage.measure import label
 
 from sac.config import View
 from sac.decoding import decode
+from sac.decoding.decoded import spoken
 from sac.errors import ImageError
 
 LARGEST_LABELS = 0.02
@@ -22,7 +23,7 @@ def read_labels(path: str | Path, size: tuple[int, int], name: str | None = None
     255, each connected component is a nucleus. Raises ImageError.
     """
     path = Path(path)
-    name = name or path.name
+    name = spoken(name or path.name)
     decoded = decode(path, name, View())
     values = decoded.values[..., :-1] if decoded.alpha else decoded.values
     if values.shape[:2] != tuple(size):

@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -19,20 +20,25 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from sac.config import LIMITS, View
-from sac.decoding.decoded import ACCEPTED, Decoded
+from sac.decoding.decoded import ACCEPTED, Decoded, spoken
 from sac.errors import ImageError
 
 ROOT = Path(__file__).parents[2]
-KEPT = ("PATH", "PYTHONPATH", "PYTHONHOME", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "SYSTEMROOT", "TEMP")
+KEPT = (
+    "PATH", "PYTHONPATH", "PYTHONHOME", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "SYSTEMROOT", "TEMP", "LANG", "LC_ALL",
+    "LC_CTYPE",
+)  # fmt: skip
 """Variables of the environment that the process gets: no token is among them."""
 
 
 def decode(path: Path, name: str, view: View) -> Decoded:
     """Reads what `view` asks of a file, judged by its header first. Raises ImageError in one plain sentence."""
-    if not path.is_file():
-        raise ImageError(f"{name}: no such file")
+    name = spoken(name)
+    if not os.path.isfile(path):  # unlike Path.is_file, False for a name that the system refuses, too
+        raise ImageError(f"{name} is not a file" if os.path.exists(path) else f"{name}: no such file")
     asked = {"path": str(path.resolve()), "name": name, "view": asdict(view)}
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
+    begun = time.monotonic()
     with subprocess.Popen([sys.executable, "-m", "sac.decoding.child"], cwd=ROOT, env=_environment(), **pipes) as child:
         late = threading.Timer(LIMITS.decoding_seconds, child.kill)
         late.start()
@@ -41,7 +47,8 @@ def decode(path: Path, name: str, view: View) -> Decoded:
             child.stdin.close()
             return _answer(child.stdout)
         except (OSError, ValueError, TypeError, KeyError) as error:  # no answer, or half of one
-            raise ImageError(_end(name, child, late)) from error
+            child.kill()
+            raise ImageError(_end(name, child.wait(), time.monotonic() - begun)) from error
         finally:
             late.cancel()
             child.kill()
@@ -65,11 +72,9 @@ def _answer(stream: BinaryIO) -> Decoded:
     return Decoded.of(values, facts)
 
 
-def _end(name: str, child: subprocess.Popen, late: threading.Timer) -> str:
-    """Why the child ended without an answer, in words."""
-    overdue = not late.is_alive()
-    child.kill()
-    if overdue or child.wait() == -getattr(signal, "SIGXCPU", 0):
+def _end(name: str, status: int, seconds: float) -> str:
+    """Why the child ended with that exit status, and no answer, in words."""
+    if seconds >= LIMITS.decoding_seconds or status == -getattr(signal, "SIGXCPU", 0):
         return f"{name} takes too long to decode; save it anew, as PNG or TIFF, or send a part of it"
     return f"{name} is not an image that can be read; {ACCEPTED} files are"
 

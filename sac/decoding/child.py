@@ -14,6 +14,8 @@ from sac.errors import ImageError
 
 TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 """First bytes of a TIFF and of a BigTIFF, in both byte orders. Whole slides that are accepted are TIFFs, too."""
+ROWS = 256
+"""Rows that are answered at once: those of a map of the file, or of turned values, are copied for it."""
 
 
 def main() -> None:
@@ -22,12 +24,14 @@ def main() -> None:
     view = View(**{**asked["view"], "region": tuple(asked["view"]["region"])})
     try:
         decoded = read(Path(asked["path"]), asked["name"], view)
-        values = np.ascontiguousarray(decoded.values)
     except ImageError as error:
         _write(json.dumps({"error": str(error)}).encode() + b"\n")
         return
-    _write(json.dumps(decoded.facts()).encode() + b"\n")
-    _write(values.reshape(-1).view(np.uint8))
+    facts = decoded.facts()
+    _write(json.dumps(facts).encode() + b"\n")
+    for top in range(0, len(decoded.values), ROWS):
+        rows = np.ascontiguousarray(decoded.values[top : top + ROWS], dtype=facts["dtype"])
+        _write(rows.reshape(-1).view(np.uint8))
 
 
 def read(path: Path, name: str, view: View) -> Decoded:
@@ -58,11 +62,12 @@ def _limit() -> None:
         return
     for what, most in (
         (resource.RLIMIT_DATA, LIMITS.decoding_memory),
-        (resource.RLIMIT_CPU, LIMITS.decoding_seconds),
         (resource.RLIMIT_FSIZE, 0),
         (resource.RLIMIT_CORE, 0),
     ):
         resource.setrlimit(what, (most, most))
+    seconds = LIMITS.decoding_cpu
+    resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1))  # at both, SIGKILL would hide the reason
 
 
 def _write(content: bytes | np.ndarray) -> None:

@@ -37,10 +37,14 @@ class Decoded:
     microns: float | None = None
     notes: tuple[str, ...] = ()
 
+    def __post_init__(self):
+        if self.values.ndim != 3 or 0 in self.values.shape:
+            raise ValueError(f"decoded values are (H, W, C), not {self.values.shape}")
+
     def facts(self) -> dict[str, Any]:
-        """All but the values, and what those are, for JSON."""
+        """All but the values, and what those are in this machine's byte order, for JSON."""
         told = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "values"}
-        return told | {"shape": self.values.shape, "dtype": self.values.dtype.str}
+        return told | {"shape": self.values.shape, "dtype": self.values.dtype.newbyteorder("=").str}
 
     @classmethod
     def of(cls, values: np.ndarray, facts: dict[str, Any]) -> Decoded:
@@ -50,6 +54,16 @@ class Decoded:
 
 def _tuples(fact: Any) -> Any:
     return tuple(_tuples(f) for f in fact) if isinstance(fact, list) else fact
+
+
+NAME = 100
+"""Characters of a file's name that a sentence says."""
+
+
+def spoken(name: str) -> str:
+    """A file's name as a sentence says it: on one line, and not too long for it."""
+    line = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in name)
+    return line if len(line) <= NAME else f"{line[: NAME // 2]}…{line[-NAME // 2 :]}"
 
 
 def judge_size(name: str, height: int, width: int) -> None:
@@ -63,6 +77,14 @@ def judge_size(name: str, height: int, width: int) -> None:
         raise ImageError(f"{name} has no pixels")
 
 
+def judge_frames(name: str, frames: int, wanted: int, called: str = "plane") -> None:
+    """Judges the number of planes that a file claims, and the one that is asked for. Raises ImageError."""
+    if frames > LIMITS.pages:
+        raise ImageError(f"{name} claims {frames} {called}s; up to {LIMITS.pages} are accepted")
+    if wanted > frames:
+        raise ImageError(f"{name} has no {called} {wanted}; it has {frames}")
+
+
 def inside(name: str, region: tuple[int, ...], size: tuple[int, int]) -> tuple[slice, slice]:
     """(rows, columns) of a region (left, top, width, height) of a file of `size`; all of it for no region.
 
@@ -74,7 +96,7 @@ def inside(name: str, region: tuple[int, ...], size: tuple[int, int]) -> tuple[s
     left, top, width, height = region
     if left + width > size[1] or top + height > size[0]:
         raise ImageError(f"{name} is {size[1]} x {size[0]} pixels: region {','.join(map(str, region))} reaches beyond")
-    judge_size(f"That region of {name}", height, width)
+    judge_size(f"{name}: that region", height, width)
     return slice(top, top + height), slice(left, left + width)
 
 
@@ -82,20 +104,21 @@ PREVIEW = 1600
 """Longest side, in pixels, of the preview of a file that is too large to be opened at once."""
 
 
+def preview_level(name: str, sizes: list[tuple[int, int]]) -> int:
+    """Which of a pyramid's levels, of `sizes` (height, width), a preview is made of.
+
+    The smallest that is no smaller than the preview; else the largest. Raises ImageError where all are too large.
+    """
+    fit = [level for level, (height, width) in enumerate(sizes) if 0 < height * width <= LIMITS.whole]
+    if not fit:
+        height, width = sizes[0]
+        raise ImageError(
+            f"{name} is of {width} x {height} pixels and holds no small copy of itself: say which part of it to read"
+        )
+    enough = [level for level in fit if max(sizes[level]) >= PREVIEW]
+    return min(enough or fit, key=lambda level: max(sizes[level]) * (1 if enough else -1))
+
+
 def microscopic(microns: float) -> float | None:
     """µm per pixel, where it can be a microscope's; a screen's or a printer's resolution is none."""
     return microns if MICRONS[0] < microns < MICRONS[1] else None
-
-
-def upright(values: np.ndarray, orientation: int) -> np.ndarray:
-    """Values (H, W, ...) turned as the EXIF (or TIFF) orientation, 1 to 8, says."""
-    if orientation in (5, 6, 7, 8):
-        values = values.swapaxes(0, 1)
-    if orientation in (3, 4, 7, 8):
-        values = values[::-1]
-    if orientation in (2, 3, 6, 7):
-        values = values[:, ::-1]
-    return values
-
-
-TURNED = "turned upright as its EXIF orientation says"

@@ -1,80 +1,138 @@
-"""PNG, JPEG, WebP and BMP, by Pillow; PNGs of 16 bit by imagecodecs, since Pillow drops their low bytes."""
+"""PNG, JPEG, WebP and BMP: by imagecodecs where Pillow would drop bytes or take too much memory, else by Pillow."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import PIL.Image
 
 from sac.config import View
-from sac.decoding.decoded import TURNED, Decoded, inside, judge_size, microscopic, upright
+from sac.decoding import png, webp
+from sac.decoding.decoded import Decoded, inside, judge_frames, judge_size, microscopic
+from sac.decoding.upright import TURNED, as_stored, upright, upright_size
 from sac.errors import ImageError
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "MPO")
 PIL.Image.MAX_IMAGE_PIXELS = None  # `judge_size` judges every header, in words
 ORIENTATION = 0x0112
-DEPTH = 24
-"""Where a PNG says how many bits a sample has."""
+ROWS = 256
+"""Rows that are copied out of Pillow's memory at once."""
+CONVERTED = {"P": "palette", "PA": "palette", "CMYK": "CMYK"}
+"""Pillow's modes that become RGB, and what they are called."""
+FEW_BITS = {"BGR;15": "5-bit", "BGR;16": "5- and 6-bit"}
+"""Pillow's raw modes of fewer bits than it delivers."""
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One picture of a file, as its header has it: size (height, width) and orientation as stored."""
+
+    size: tuple[int, int]
+    orientation: int
+    number: int
+    count: int
+    microns: float | None
+    is_still: bool
 
 
 def read(path: Path, name: str, view: View) -> Decoded:
     """The frame and region of a file that `view` asks for."""
-    with PIL.Image.open(path, formats=FORMATS) as picture:
-        judge_size(name, picture.height, picture.width)
-        frames = getattr(picture, "n_frames", 1)
-        frame = view.plane or 1
-        if frame > frames:
-            raise ImageError(f"{name} has {frames} frames; there is no {frame}")
-        notes = [f"frame {frame} of {frames} was used"] if frames > 1 else []
-        picture.seek(frame - 1)
-        microns, orientation = _microns(picture), picture.getexif().get(ORIENTATION, 1)
-        values, alpha = _deep(path) if _depth(path) == 16 and frames == 1 else _values(picture, notes)
-    if orientation in range(2, 9):
-        values = upright(values, orientation)
-        notes.append(TURNED)
-    rows, columns = inside(name, view.region, values.shape[:2])
+    frame = _frame(path, name, view)
+    size = upright_size(frame.size, frame.orientation)
+    rows, columns = inside(name, view.region, size)
+    where = as_stored(rows, columns, size, frame.orientation)
+    values, alpha, notes = _values(path, frame, where)
+    if frame.count > 1:
+        notes = (f"frame {frame.number} of {frame.count} was used", *notes)
+    if frame.orientation != 1:
+        notes = (*notes, TURNED)
     return Decoded(
-        values[rows, columns],
+        upright(values, frame.orientation),
         alpha=alpha,
-        planes=tuple(f"frame {n}" for n in range(1, frames + 1)),
-        plane=frame,
-        size=values.shape[:2],
+        planes=tuple(f"frame {n}" for n in range(1, frame.count + 1)) if frame.count > 1 else ("",),
+        plane=frame.number,
+        size=size,
         corner=(columns.start, rows.start),
-        microns=microns,
-        notes=tuple(notes),
+        microns=frame.microns,
+        notes=notes,
     )
 
 
-def _values(picture: PIL.Image.Image, notes: list[str]) -> tuple[np.ndarray, bool]:
-    """(H, W, C) and whether the last band is opacity; `notes` gets what was converted."""
-    if picture.mode in ("L", "RGB") and picture.has_transparency_data:
-        picture = picture.convert("LA" if picture.mode == "L" else "RGBA")
-    if picture.mode in ("P", "PA", "CMYK", "YCbCr", "LAB", "HSV", "1"):
-        wanted = "RGBA" if picture.has_transparency_data else "RGB"
-        notes.append(f"converted from {picture.mode} to RGB")
-        picture = picture.convert(wanted)
-    values = np.asarray(picture)
-    return (values if values.ndim == 3 else values[..., None]), picture.mode in ("LA", "RGBA")
+def _frame(path: Path, name: str, view: View) -> Frame:
+    """What the header claims of the frame that is asked for. Raises ImageError where that is too much."""
+    if claimed := webp.size(path):  # Pillow makes room for it before it says so
+        judge_size(name, *claimed)
+    with PIL.Image.open(path, formats=FORMATS) as picture:
+        judge_size(name, picture.height, picture.width)
+        count, number = getattr(picture, "n_frames", 1), view.plane or 1
+        judge_frames(name, count, number, "frame")
+        if number > 1:
+            picture.seek(number - 1)
+            judge_size(name, picture.height, picture.width)
+        if picture.mode not in ("L", "LA", "RGB", "RGBA", "1", "I", "I;16", *CONVERTED):
+            raise ImageError(f"{name} holds {picture.mode} colours; send RGB or grayscale")
+        return Frame(
+            (picture.height, picture.width),
+            _orientation(picture, path),
+            number,
+            count,
+            _microns(picture),
+            is_still=count == 1 and picture.format in ("PNG", "WEBP") and picture.mode not in CONVERTED,
+        )
 
 
-def _depth(path: Path) -> int:
-    """Bits per sample of a PNG; 8 for any other file."""
-    with path.open("rb") as stream:
-        head = stream.read(DEPTH + 1)
-    return head[DEPTH] if head.startswith(b"\x89PNG") else 8
+def _values(path: Path, frame: Frame, where: tuple[slice, slice]) -> tuple[np.ndarray, bool, tuple[str, ...]]:
+    """Values (H, W, C) of rows and columns, whether the last band is opacity, and what was converted."""
+    bits = png.bits(path)
+    if frame.is_still:
+        values = (png if bits else webp).values(path)[where]
+        notes = (f"{bits}-bit intensities were spread over 0 to 255",) if 0 < bits < 8 else ()
+        return values, values.shape[2] in (2, 4), notes
+    with PIL.Image.open(path, formats=FORMATS) as picture:
+        picture.seek(frame.number - 1)
+        values, alpha, notes = _by_pillow(picture, *where)
+    if bits == 16 and values.dtype == np.uint8:
+        notes = (*notes, "its 16-bit values were cut to 8 bit")
+    return values, alpha, notes
 
 
-def _deep(path: Path) -> tuple[np.ndarray, bool]:
-    """A PNG of 16 bit."""
-    from imagecodecs import png_decode
+def _by_pillow(picture: PIL.Image.Image, rows: slice, columns: slice) -> tuple[np.ndarray, bool, tuple[str, ...]]:
+    """The same, of an open picture."""
+    mode, notes = picture.mode, []
+    if mode in CONVERTED:
+        notes.append(f"converted from {CONVERTED[mode]} to RGB")
+        mode = "RGBA" if picture.has_transparency_data else "RGB"
+    elif mode == "1":
+        notes.append("1-bit intensities were spread over 0 to 255")
+        mode = "L"
+    elif mode in ("L", "RGB") and picture.has_transparency_data:
+        mode = {"L": "LA", "RGB": "RGBA"}[mode]
+    if picture.tile and picture.format == "BMP" and (few := FEW_BITS.get(str(picture.tile[0].args[0]))):
+        notes.append(f"{few} colours were spread over 0 to 255")
+    height, width = rows.stop - rows.start, columns.stop - columns.start
+    values: np.ndarray | None = None
+    for top in range(0, height, ROWS):
+        bottom = min(top + ROWS, height)
+        band = picture.crop((columns.start, rows.start + top, columns.stop, rows.start + bottom))
+        block = np.asarray(band if band.mode == mode else band.convert(mode)).reshape(bottom - top, width, -1)
+        values = np.empty((height, width, block.shape[2]), block.dtype) if values is None else values
+        values[top:bottom] = block
+    return values, mode in ("LA", "RGBA"), tuple(notes)
 
-    values = png_decode(path.read_bytes())
-    values = values if values.ndim == 3 else values[..., None]
-    return values, values.shape[2] in (2, 4)
+
+def _orientation(picture: PIL.Image.Image, path: Path) -> int:
+    """The EXIF orientation, 1 to 8. Found without decoding, as Pillow would for a PNG that has none."""
+    exif = PIL.Image.Image.getexif(picture)
+    if not exif and picture.format == "PNG":
+        exif.load(png.late_exif(path))
+    told = exif.get(ORIENTATION, 1)
+    return told if isinstance(told, int) and told in range(1, 9) else 1
 
 
 def _microns(picture: PIL.Image.Image) -> float | None:
     """µm per pixel, where the resolution is a microscope's."""
-    per_inch = picture.info.get("dpi", (0, 0))[0]
-    return microscopic(25_400 / float(per_inch)) if per_inch else None
+    told = picture.info.get("dpi")
+    per_inch = float(told[0]) if isinstance(told, tuple) else 0.0
+    return microscopic(25_400 / per_inch) if per_inch else None

@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import numpy as np
 import openslide
 import PIL.Image
+from tifffile import TiffFile
 
 from sac.config import LIMITS, View
-from sac.decoding.decoded import PREVIEW, Decoded, inside, microscopic
+from sac.decoding.decoded import PREVIEW, Decoded, inside, judge_frames, microscopic, preview_level
 from sac.errors import ImageError
 
-VENDORS = ("aperio", "hamamatsu", "leica", "philips-tiff", "trestle", "ventana", "generic-tiff")
+VENDORS = ("aperio", "hamamatsu", "leica", "philips", "trestle", "ventana", "generic-tiff")
 """Scanners whose slide is one TIFF file. Formats of several files could name some that were not brought."""
-ROWS = 512
-"""Rows that are read at once."""
+BLOCK = 2048
+"""Side, in pixels, of what is read at once: of whole tiles, which are decoded for each block that meets them."""
 
 
 def is_slide(path: Path) -> bool:
-    """Whether a TIFF is a scanner's slide, or a pyramid that OpenSlide knows."""
+    """Whether a TIFF is a scanner's slide, or a pyramid that OpenSlide knows, in colours of 8 bit: it gives no other."""
     try:
         vendor = openslide.OpenSlide.detect_format(str(path))
-        if vendor not in VENDORS:
+        if vendor not in VENDORS or not (vendor == "hamamatsu" or _is_rgb(path)):
             return False
         with openslide.OpenSlide(str(path)) as slide:
             return vendor != "generic-tiff" or slide.level_count > 1
@@ -30,16 +32,24 @@ def is_slide(path: Path) -> bool:
         return False
 
 
+def _is_rgb(path: Path) -> bool:
+    with TiffFile(path, _multifile=False) as tiff:
+        page = tiff.pages.first
+        return page.bitspersample == 8 and page.samplesperpixel == 3 and not tiff.is_ome
+
+
 def read(path: Path, name: str, view: View) -> Decoded:
     """The region that `view` asks for; without one, all of a small slide, or the preview of a large one."""
-    if view.plane > 1:
-        raise ImageError(f"{name} has 1 plane; there is no {view.plane}")
+    judge_frames(name, 1, view.plane)
     with openslide.OpenSlide(str(path)) as slide:
         size = slide.dimensions[::-1]
         whole = bool(view.region) or size[0] * size[1] <= LIMITS.whole
-        level = 0 if whole else slide.level_count - 1
+        level = 0 if whole else preview_level(name, [(height, width) for width, height in slide.level_dimensions])
         rows, columns = inside(name, view.region, size if whole else slide.level_dimensions[level][::-1])
-        values, glass = _laid_on_white(slide, level, rows, columns)
+        try:
+            values, glass = _laid_on_white(slide, level, rows, columns)
+        except openslide.OpenSlideError as error:
+            raise ImageError(f"{name} is damaged where it was to be read") from error
         values = values if whole else _preview(values)
         return Decoded(
             values,
@@ -53,16 +63,22 @@ def read(path: Path, name: str, view: View) -> Decoded:
 
 def _laid_on_white(slide: openslide.OpenSlide, level: int, rows: slice, columns: slice) -> tuple[np.ndarray, bool]:
     """Rows and columns of a level as (H, W, 3) uint8, and whether parts of them were not scanned."""
-    width, factor = columns.stop - columns.start, slide.level_downsamples[level]
-    pixels, glass = np.empty((rows.stop - rows.start, width, 3), np.uint8), False
-    for top in range(rows.start, rows.stop, ROWS):
-        height = min(ROWS, rows.stop - top)
-        corner = round(columns.start * factor), round(top * factor)
-        read = np.asarray(slide.read_region(corner, level, (width, height)))
+    factor = slide.level_downsamples[level]
+    pixels, glass = np.empty((rows.stop - rows.start, columns.stop - columns.start, 3), np.uint8), False
+    for down, across in itertools.product(_blocks(rows), _blocks(columns)):
+        corner = round(across.start * factor), round(down.start * factor)
+        read = np.asarray(slide.read_region(corner, level, (across.stop - across.start, down.stop - down.start)))
         unseen = read[..., 3] == 0
         glass |= bool(unseen.any())
-        pixels[top - rows.start :][:height] = np.where(unseen[..., None], 255, read[..., :3])
+        room = pixels[down.start - rows.start : down.stop - rows.start, across.start - columns.start :]
+        room[:, : read.shape[1]] = np.where(unseen[..., None], 255, read[..., :3])
     return pixels, glass
+
+
+def _blocks(wanted: slice) -> list[slice]:
+    """Rows, or columns, cut where blocks begin."""
+    cuts = [wanted.start, *range(wanted.start // BLOCK * BLOCK + BLOCK, wanted.stop, BLOCK), wanted.stop]
+    return [slice(start, stop) for start, stop in itertools.pairwise(cuts)]
 
 
 def _preview(values: np.ndarray) -> np.ndarray:
@@ -73,4 +89,7 @@ def _preview(values: np.ndarray) -> np.ndarray:
 
 def _microns(slide: openslide.OpenSlide) -> float | None:
     """µm per pixel at full resolution, where the slide knows it."""
-    return microscopic(float(slide.properties.get(openslide.PROPERTY_NAME_MPP_X) or 0))
+    try:
+        return microscopic(float(slide.properties.get(openslide.PROPERTY_NAME_MPP_X) or 0))
+    except ValueError:  # some other text
+        return None
