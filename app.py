@@ -7,6 +7,7 @@ import os
 
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 
+from sac.errors import SacError
 from sac.ui.page import build_page, launch_settings  # Gradio reads the variable when it is imported
 
 
@@ -20,12 +21,16 @@ def main() -> None:
     parsed = parser.parse_args()
     if parsed.data_dir:
         os.environ["GRADIO_TEMP_DIR"] = os.path.join(os.path.abspath(parsed.data_dir), "visitors")
+    try:
+        settings = launch_settings()
+    except SacError as error:
+        raise SystemExit(str(error)) from error
     build_page().launch(
         server_name=parsed.host,
         server_port=parsed.port,
         share=parsed.share,
         auth=read_users(parsed.auth_file) if parsed.auth_file else None,
-        **launch_settings(),
+        **settings,
     )
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import gradio as gr
 
 from sac import __version__
 from sac.config import LIMITS
+from sac.errors import OptionError
 from sac.ui.opening import forget
 from sac.ui.segment_tab import build_segment_tab
 
@@ -39,9 +41,17 @@ def build_page() -> gr.Blocks:
     return page.queue(max_size=LIMITS.queue)
 
 
+def largest_upload() -> int:
+    """Bytes of an uploaded file: the limit, or what SAC_UPLOAD_MB says, for slides on one's own machine."""
+    told = os.environ.get("SAC_UPLOAD_MB", "")
+    if told and not told.isdecimal():
+        raise OptionError(f"SAC_UPLOAD_MB is {told!r}; a whole number of megabytes is needed")
+    return int(told) * 2**20 if told else LIMITS.upload
+
+
 def launch_settings() -> dict[str, Any]:
     """How the page is served, wherever it runs."""
     theme = gr.themes.Default(
         primary_hue="teal", neutral_hue="slate", font=FONTS, font_mono=["ui-monospace", "monospace"]
     )
-    return {"theme": theme, "css": CSS, "max_file_size": LIMITS.upload, "run_history": False}
+    return {"theme": theme, "css": CSS, "max_file_size": largest_upload(), "run_history": False}

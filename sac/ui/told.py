@@ -17,6 +17,8 @@ def described(picture: Picture) -> str:
     lines = [f"{plain(image.title)}: {size}", *map(escaped, image.notes)]
     if image.is_stained:
         lines.append("It looks like stained tissue, for which there is the checkpoint nuclei-he.")
+    if image.microns is None:
+        lines.append("The size of a pixel is not known: tell it above, for areas in µm² and for the right scale.")
     if image.channel < 0 and image.channels and image.values.shape[2] not in (1, 3):
         lines.append("Nuclei are found best in their own channel: choose it under Channel.")
     return "  \n".join(lines)
