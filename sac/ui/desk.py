@@ -43,6 +43,8 @@ class Picture:
     truth: np.ndarray | None = None
     rivals: dict[str, np.ndarray] = field(default_factory=dict)
     trouble: str = ""
+    busy: bool = False
+    """Whether it is being segmented."""
 
     @classmethod
     def of(cls, image: Image) -> Picture:
@@ -91,6 +93,7 @@ class Picture:
 class Desk:
     """A tab's pictures. Handlers change it only while they hold `lock`; it is compared by identity.
 
+    opening: held while another part of a file is read, so that edits go on meanwhile.
     picked: whether the visitor chose a checkpoint; before that, the page does.
     """
 
@@ -99,7 +102,7 @@ class Desk:
         self.index = 0
         self.picked = False
         self.rev = 0
-        self.lock = threading.RLock()
+        self.lock, self.opening = threading.RLock(), threading.Lock()
         self._room: TemporaryDirectory | None = None
 
     def __deepcopy__(self, memo: dict) -> Desk:
@@ -124,7 +127,7 @@ class Desk:
 
     def put(self, image: Image) -> None:
         """Shows another part of the shown picture's file: in its place, or beside it where that would lose work."""
-        if self.picture.histories or self.picture.image.is_preview:
+        if self.picture.histories or self.picture.busy or self.picture.image.is_preview:
             return self.add([image])
         self.pictures[self.index] = Picture.of(image)
         return None

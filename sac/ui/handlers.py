@@ -158,7 +158,11 @@ def _segment(desk: Desk, picture: Picture, model: str, options: SegmentOptions, 
     if picture.image.is_preview:
         raise ImageError(PREVIEW)
     begun = time.perf_counter()
-    session = work.segmented(picture, model, options, lambda share, word: progress(share, desc=word))
-    with desk.lock:
-        picture.begin((model, options.mode), session)
+    picture.busy = True
+    try:
+        session = work.segmented(picture, model, options, lambda share, word: progress(share, desc=word))
+        with desk.lock:
+            picture.begin((model, options.mode), session)
+    finally:
+        picture.busy = False
     return told(picture, time.perf_counter() - begun)

@@ -23,6 +23,8 @@ from sac.ui.orders import corners, order_of
 from sac.ui.told import described, figures, not_opened, told
 from sac.ui.work import fitting
 
+EVERYTHING = 8
+"""Outputs of `Opening.everything`."""
 TOASTS = 3
 """Refused files that get a note of their own; all of them are listed beside the picture."""
 
@@ -63,17 +65,21 @@ class Opening:
     def part(self, desk: Desk | None, channel: int, plane: float, microns: float | None, region: str) -> tuple:
         """Shows another channel, plane or region of the picture's file, or takes the size of its pixels."""
         desk = at(desk)
-        image = desk.picture.image
-        view = source.chosen(image, channel, plane, region)
-        other = image if view == image.view else reopened(image, view)
-        if microns and microns != image.microns:
-            other = other.sized(View(microns=float(microns)).microns)
-        with desk.lock:
-            if view != image.view:
-                desk.put(other)
-            else:
-                desk.picture.image = other
-            return self.everything(desk)
+        with desk.opening:  # one at a time: a browser may send the same choice twice
+            image = desk.picture.image
+            view = source.chosen(image, channel, plane, region)
+            size = microns and microns != image.microns
+            if view == image.view and not size:
+                return tuple(gr.skip() for _ in range(EVERYTHING))
+            other = image if view == image.view else reopened(image, view)
+            if size:
+                other = other.sized(View(microns=float(microns)).microns)
+            with desk.lock:
+                if view != image.view:
+                    desk.put(other)
+                else:
+                    desk.picture.image = other
+                return self.everything(desk)
 
     def region(self, desk: Desk | None, event: gr.EventData) -> tuple:
         """Opens the region of a whole slide that a rectangle on its preview covers."""
@@ -87,7 +93,7 @@ class Opening:
                 desk.add([other])
                 return self.everything(desk)
         except SacError as error:
-            return _refused(desk, error), *[gr.skip()] * 7
+            return _refused(desk, error), *[gr.skip()] * (EVERYTHING - 1)
 
     @shows_errors
     def show(self, desk: Desk | None, event: gr.EventData) -> tuple:

@@ -145,3 +145,11 @@ def test_the_endpoint_takes_a_view(address, stack):
     assert len(zipfile.ZipFile(archive).namelist()) > 5
     with pytest.raises(Exception, match="channels; there is no 7"):
         client.predict(handle_file(stack), "nuclei", "instances", {"channel": 7}, api_name="/segment")
+
+
+def test_a_bad_files_name_with_markup_is_only_text(stage, tmp_path):
+    name = "<img src=x onerror=alert(1)><b>bad.png"
+    (tmp_path / name).write_bytes(b"no")
+    stage.tab.set_input_files("#sac-upload input[type=file]", str(tmp_path / name))
+    stage.tab.wait_for_selector("#sac-told:has-text('Not opened')")
+    assert stage.tab.locator("img[src=x]").count() == 0 and stage.tab.locator("b:has-text('bad.png')").count() == 0

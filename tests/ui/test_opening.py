@@ -170,6 +170,20 @@ def test_work_on_a_picture_stays_when_another_part_of_its_file_is_shown(opening,
     assert desk.pictures[0].session is not None and desk.picture.session is None
 
 
+def test_a_choice_that_is_sent_twice_is_carried_out_once(opening, stack):
+    desk, *_ = opened(opening, stack[0])
+    opening.part(desk, 1, 2, 0.5, "")
+    chosen = desk.picture
+    assert opening.part(desk, 1, 2, 0.5, "") == (gr.skip(),) * 8 and desk.picture is chosen
+
+
+def test_a_picture_that_is_being_segmented_is_not_replaced(opening, stack):
+    desk, *_ = opened(opening, stack[0])
+    desk.picture.busy = True
+    opening.part(desk, 1, 2, 0.5, "")
+    assert len(desk.pictures) == 2 and desk.index == 1
+
+
 def test_the_size_of_a_pixel_is_taken_and_the_work_stays(opening, stack):
     desk, *_ = opened(opening, stack[0])
     segmented(desk)
