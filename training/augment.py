@@ -8,7 +8,7 @@ from scipy import ndimage
 from skimage.color import hed2rgb, rgb2hed
 
 from sac.model.sam import PIXEL_MEAN
-from training.datasets.folder import Sample
+from training.datasets.sample import Sample
 
 Array = np.ndarray
 FREE_SCALE = 0.25

@@ -24,7 +24,7 @@ from sac.model.decoder import TokenPrompts
 from sac.model.sac import INSTANCE_MASK, SAC, SEMANTIC_MASK
 from training.augment import crop, is_coloured
 from training.cards import sac_card
-from training.datasets.folder import Sample, find_pairs
+from training.datasets.folder import find_pairs
 from training.datasets.folder import load as load_pair
 from training.loop import Schedule, make_accelerator, run
 from training.losses import generator_loss, mask_loss

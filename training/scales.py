@@ -15,7 +15,8 @@ from sac.images import Image
 from sac.inference.segment import segment
 from sac.metrics import score
 from sac.model.sac import SAC
-from training.datasets.folder import Sample, find_pairs, load
+from training.datasets.folder import find_pairs, load
+from training.datasets.sample import Sample
 
 FACTORS = (0.5, 1.0, 2.0, 4.0)
 """Sizes of a pixel, as multiples of that of the data."""

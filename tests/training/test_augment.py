@@ -10,7 +10,7 @@ from scipy import ndimage
 
 from sac.model.sam import PIXEL_MEAN
 from training.augment import _place, crop, is_coloured, median_diameter, recolour
-from training.datasets.folder import Sample
+from training.datasets.sample import Sample
 
 GROUND, INK = (20, 20, 20), (235, 235, 235)
 

@@ -13,7 +13,7 @@ from torch.utils.data import default_collate
 from sac import hub
 from sac.config import SACConfig
 from training.cards import sac_card
-from training.datasets.folder import Sample
+from training.datasets.sample import Sample
 from training.fit import PAIRS, Crops, FitOptions, NucleiLesson, _semantic_points, fit, fit_to, provenance
 
 pytestmark = pytest.mark.usefixtures("no_trace")

@@ -7,7 +7,8 @@ import pytest
 from PIL import Image
 
 from sac.errors import DataError
-from training.datasets.folder import Sample, find_pairs, load
+from training.datasets.folder import find_pairs, load
+from training.datasets.sample import Sample
 from training.fit import _chances, split
 
 
@@ -68,7 +69,7 @@ def test_a_folder_without_images_is_refused(tmp_path, make):
 
 def test_different_sizes_are_refused_with_both(folder):
     Image.fromarray(np.zeros((8, 6), np.uint16)).save(folder / "labels" / "a.tif")
-    with pytest.raises(DataError, match=r"a: image \(6, 8\) and labels \(8, 6\)"):
+    with pytest.raises(DataError, match=r"a: the image is of \(6, 8\), its labels of \(8, 6\)"):
         load(find_pairs(folder)[0])
 
 

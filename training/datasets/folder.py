@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image
 
 from sac.errors import DataError
+from training.datasets.sample import Sample
 
 SUFFIXES = (".png", ".webp", ".tif", ".tiff", ".jpg", ".jpeg", ".bmp")
 
@@ -23,21 +24,6 @@ class Pair:
     @property
     def name(self) -> str:
         return self.image.stem
-
-
-@dataclass(frozen=True)
-class Sample:
-    """image (H, W, 3) uint8 RGB; labels (H, W) int32, 0 = background."""
-
-    name: str
-    image: np.ndarray
-    labels: np.ndarray
-    source: str = ""
-    """The data folder it comes from."""
-
-    def __post_init__(self):
-        if self.image.shape[:2] != self.labels.shape:
-            raise DataError(f"{self.name}: image {self.image.shape[:2]} and labels {self.labels.shape} differ in size")
 
 
 def find_pairs(folder: Path) -> list[Pair]:

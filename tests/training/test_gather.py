@@ -1,0 +1,100 @@
+"""What is brought becomes a set on disk; what is doubtful is said."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from sac.errors import DataError
+from training.datasets.gather import Survey, TrainingSet, gather
+from training.datasets.sample import Sample
+
+GREY = np.full((40, 60, 3), 90, np.uint8)
+
+
+def sample(name="a", nuclei=30, image=GREY, **more):
+    """Squares of 2 x 2 pixels, numbered from 1, in rows of 20."""
+    labels = np.zeros((40, 60), np.int32)
+    for n in range(nuclei):
+        y, x = n // 20 * 4, n % 20 * 3
+        labels[y : y + 2, x : x + 2] = n + 1
+    return Sample(name, image, labels, **more)
+
+
+def problems(tmp_path, *samples):
+    return " ".join(gather(samples, tmp_path).survey.problems)
+
+
+def test_what_goes_in_comes_out(tmp_path):
+    image = np.random.default_rng(0).integers(0, 256, (40, 60, 3), dtype=np.uint8)
+    labels = sample().labels * 70_000  # beyond 16 bit
+    gather([Sample("ü 1", image, labels, "x.zip", ("binary",)), sample()], tmp_path)
+    again = TrainingSet(tmp_path)
+    assert len(again) == 2
+    assert np.array_equal(again[0].image, image) and np.array_equal(again[0].labels, labels)
+    assert (again[0].name, again[0].source, again[0].doubts) == ("ü 1", "x.zip", ("binary",))
+    assert again[0].labels.dtype == np.int32 and again[1].name == "a"
+
+
+def test_facts_are_known_without_reading(tmp_path):
+    (facts,) = gather([sample(nuclei=30)], tmp_path).survey.facts
+    assert (facts.height, facts.width, facts.nuclei, facts.covered) == (40, 60, 30, 30 * 4 / 2400)
+    assert facts.diameter == pytest.approx(np.sqrt(4 * 4 / np.pi), abs=0.01)
+    assert not facts.coloured and not facts.bright
+
+
+def test_refused_ones_are_told_and_the_others_kept(tmp_path):
+    survey = gather([DataError("b.png is damaged"), sample()], tmp_path).survey
+    assert survey.refused == ("b.png is damaged",) and len(survey.facts) == 1
+
+
+@pytest.mark.parametrize(
+    "brought, words",
+    [
+        ([], "no image with its nuclei was found"),
+        ([DataError("b.png is damaged")], "b.png is damaged"),
+        ([sample(nuclei=0), sample("b", nuclei=0)], "none of the 2 images has a nucleus"),
+    ],
+)
+def test_nothing_to_learn_is_an_error(tmp_path, brought, words):
+    with pytest.raises(DataError, match=words):
+        gather(brought, tmp_path)
+
+
+def test_a_set_whose_making_was_cut_short_is_not_there(tmp_path):
+    def cut_short():
+        yield sample()
+        raise KeyboardInterrupt
+
+    gather([sample()], tmp_path)
+    with pytest.raises(KeyboardInterrupt):
+        gather(cut_short(), tmp_path)
+    with pytest.raises(FileNotFoundError):
+        TrainingSet(tmp_path)
+
+
+def test_sizes_must_agree():
+    with pytest.raises(DataError, match=r"a: the image is of \(40, 60\), its labels of \(40, 50\)"):
+        Sample("a", GREY, np.zeros((40, 50), np.int32))
+
+
+def test_likely_problems_are_said(tmp_path):
+    noise = np.random.default_rng(0).integers(0, 256, (40, 60, 3), dtype=np.uint8)
+    assert "1 image are binary masks" in problems(tmp_path, sample(doubts=("binary",)), sample("b", image=noise))
+    assert "2 images are JPEG files" in problems(tmp_path, *[sample(n, doubts=("jpeg",)) for n in "ab"])
+    assert "1 image has no nucleus" in problems(tmp_path, sample(), sample("b", nuclei=0))
+    assert "came twice" in problems(tmp_path, sample(), sample("b"))
+    assert "only 3 nuclei" in problems(tmp_path, sample(nuclei=3))
+    full = replace(sample(), labels=np.ones((40, 60), np.int32))
+    assert "is the ground marked" in problems(tmp_path, full, sample())
+    assert "one nucleus only" in problems(tmp_path, full, full)
+    assert "look alike (grey, dark)" in problems(tmp_path, sample(), sample("b", image=GREY + 1))
+
+
+def test_a_good_set_has_no_problem(tmp_path):
+    stained = np.broadcast_to(np.array([220, 120, 180], np.uint8), (40, 60, 3)).copy()
+    assert gather([sample(), sample("b", image=stained)], tmp_path).survey.problems == ()
+
+
+def test_a_survey_of_nothing_says_nothing():
+    assert Survey(()).problems == ()

@@ -1,0 +1,37 @@
+"""One picture with its nuclei: what every source of data becomes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from sac.errors import DataError
+
+
+@dataclass(frozen=True)
+class Sample:
+    """image (H, W, 3) uint8 RGB; labels (H, W) int32, 0 = background."""
+
+    name: str
+    image: np.ndarray
+    labels: np.ndarray
+    source: str = ""
+    """The folder, file or repository it comes from."""
+    doubts: tuple[str, ...] = ()
+    """What makes its labels doubtful: any of `DOUBTS`."""
+
+    def __post_init__(self):
+        if self.image.shape[:2] != self.labels.shape:
+            raise DataError(
+                f"{self.name}: the image is of {self.image.shape[:2]}, its labels of {self.labels.shape} "
+                "(height, width); they must agree"
+            )
+
+
+DOUBTS = {
+    "binary": "are binary masks: nuclei that touch are learnt as one",
+    "jpeg": "are JPEG files, whose borders are smeared: nuclei were cut at half intensity",
+    "overlap": "have nuclei that overlap: the later one was given the pixels",
+}
+"""What may be doubtful about labels, as the end of "the labels of 3 images ..."."""
