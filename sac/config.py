@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
 from typing import Any, Literal
 
 from sac.errors import CheckpointError, OptionError
@@ -233,3 +235,13 @@ class Limits:
 
 
 LIMITS = Limits()
+
+
+def data_folder() -> Path:
+    """Where trainings and their checkpoints are kept: SAC_DATA_DIR, else the user's own folder for such data.
+
+    Outside the project, the working folder and the temporary folder, whose files a page could serve.
+    """
+    told = os.environ.get("SAC_DATA_DIR")
+    home = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
+    return Path(told) if told else home / "segment-any-cell"

@@ -13,8 +13,11 @@ from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 Options = TypeVar("Options")
 
 
-def add_flags(parser: argparse.ArgumentParser, options: type) -> None:
-    """Adds --field-name VALUE for each field that has a default of a simple type."""
+def add_flags(parser: argparse.ArgumentParser, options: type, only_told: bool = False) -> None:
+    """Adds --field-name VALUE for each field that has a default of a simple type.
+
+    only_told: what a user does not say is absent from the parsed flags, instead of being the default.
+    """
     helps, types = field_docstrings(options), get_type_hints(options)
     for field in fields(options):
         if field.default is MISSING:
@@ -23,6 +26,8 @@ def add_flags(parser: argparse.ArgumentParser, options: type) -> None:
         settings: dict[str, Any] = {"default": field.default, "help": helps.get(field.name, "")}
         if field.default != ():
             settings["help"] += f" ({field.default})"
+        if only_told:
+            settings["default"] = argparse.SUPPRESS
         if kind is bool:
             settings["action"] = argparse.BooleanOptionalAction
         elif get_origin(kind) is Literal:

@@ -1,17 +1,22 @@
-"""`python -m training pretrain | fit | benchmark | scales | speed`."""
+"""`python -m training pretrain | fit | work | benchmark | scales | speed`."""
 
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
+from dataclasses import fields
 from pathlib import Path
 
 from sac.config import SACConfig
 from sac.errors import SacError
 from sac.flags import add_flags, read_flags
 from training import benchmark, scales, speed
-from training.fit import FitOptions, fit_to
+from training.bring import SET, named, training_set
+from training.fit import fit
+from training.options import FitOptions, Task
 from training.pretrain import PretrainOptions, pretrain_to
+from training.worker import work
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -26,7 +31,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m training", description="Train and measure SAC.")
-    commands = parser.add_subparsers(required=True, metavar="pretrain|fit|benchmark|scales|speed")
+    commands = parser.add_subparsers(required=True, metavar="pretrain|fit|work|benchmark|scales|speed")
 
     pretrain = commands.add_parser("pretrain", help="make the tiny base from generated scenes")
     pretrain.add_argument("--out", type=Path, required=True, help="folder for the base and the training's state")
@@ -39,8 +44,12 @@ def _parser() -> argparse.ArgumentParser:
     fit.add_argument("--out", type=Path, required=True, help="folder for the checkpoint and the training's state")
     fit.add_argument("--resume", action="store_true", help="go on from the newest state in --out")
     add_flags(fit, FitOptions)
-    add_flags(fit, SACConfig)
+    add_flags(fit, SACConfig, only_told=True)
     fit.set_defaults(run=_fit)
+
+    jobs = commands.add_parser("work", help="carry out the page's trainings that wait")
+    jobs.add_argument("folder", type=Path, help="where they lie")
+    jobs.set_defaults(run=lambda parsed: work(parsed.folder))
 
     figures = commands.add_parser("benchmark", help="measure methods on data folders")
     benchmark.add_arguments(figures)
@@ -61,7 +70,13 @@ def _pretrain(parsed: argparse.Namespace) -> None:
 
 
 def _fit(parsed: argparse.Namespace) -> None:
-    fit_to(parsed.out, parsed.data, read_flags(SACConfig, parsed), read_flags(FitOptions, parsed), parsed.resume)
+    """Gathers the data, unless it is resumed and has them, and trains."""
+    command = shlex.join(["python", "-m", "training", *sys.argv[1:]])
+    changes = {f.name: getattr(parsed, f.name) for f in fields(SACConfig) if hasattr(parsed, f.name)}
+    task = Task(read_flags(FitOptions, parsed), changes, parsed.out.name, tuple(map(named, parsed.data)), command)
+    fitted = fit(parsed.out, training_set(parsed.data, parsed.out / SET, parsed.resume), task, parsed.resume)
+    if fitted.outcome:
+        print(fitted.outcome.sentence)
 
 
 if __name__ == "__main__":

@@ -36,7 +36,7 @@ def crop(rng: np.random.Generator, sample: Sample, diameter: float, side: int) -
 
     `diameter`: nuclear diameter, in crop pixels, that three of four crops are scaled to, give or take a third.
     """
-    image, labels = _place(rng, sample, _scale(rng, sample, diameter), side)
+    image, labels = place(rng, sample, _scale(rng, sample, diameter), side)
     turns, flip = int(rng.integers(4)), rng.random() < 0.5
     image, labels = np.rot90(image, turns), np.rot90(labels, turns)
     if flip:
@@ -53,7 +53,7 @@ def _scale(rng, sample: Sample, diameter: float) -> float:
     return float(np.clip(diameter / own * np.exp(rng.normal(0, 0.33)), *SCALES))
 
 
-def _place(rng, sample: Sample, scale: float, side: int) -> tuple[Array, Array]:
+def place(rng: np.random.Generator, sample: Sample, scale: float, side: int) -> tuple[Array, Array]:
     """Cuts `side / scale` pixels and resamples them to `side`; what lies beside the image is SAM's mean colour."""
     height, width = sample.labels.shape
     cut = side / scale

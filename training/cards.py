@@ -51,4 +51,22 @@ arXiv 2401.13220; no figure here is the paper's.
 | images of it | {source["images"]}, and {source["held_out"]} held out |
 | seed | {source["seed"]} |
 | software | segment-any-cell {source["version"]} |
-"""
+{_figures(source)}"""
+
+
+def _figures(source: dict) -> str:
+    """Scores on the images that were held out, before and after, where they were compared."""
+    if "figures" not in source:
+        return ""
+    rows = source["figures"]
+    names = list(rows["after"])
+    lines = [
+        "",
+        "## Figures",
+        "",
+        f"Means over what was held out ({source['held_out']} images or parts of images).",
+        "",
+    ]
+    lines += [f"| | {' | '.join(names)} |", "|---" * (len(names) + 1) + "|"]
+    lines += [f"| {when} | {' | '.join(f'{rows[when][name]:.3f}' for name in names)} |" for when in rows]
+    return "\n".join(lines) + "\n"

@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import shutil
+import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from accelerate import Accelerator
-from accelerate.utils import DataLoaderConfiguration, DistributedDataParallelKwargs, set_seed
+from accelerate.utils import DataLoaderConfiguration, DistributedDataParallelKwargs, broadcast_object_list, set_seed
+from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset, Subset
 from tqdm import tqdm
 
 from sac.errors import TrainingError
 from sac.model.sac import fast_dtype
+from training.disk import room, sync
 
 KEPT_STATES = 2
 STATE = "state-"
+LOG = "log.jsonl"
 GRADIENT_NORM = 1.0
 
 
@@ -44,6 +48,42 @@ class Schedule:
         return self.learning_rate * 0.5 * (1 + math.cos(math.pi * done))
 
 
+@dataclass(frozen=True)
+class Course:
+    """What is learnt, from what, how long, and the folder that its log and state lie in.
+
+    lesson: its forward takes (batch, step) and returns named losses. `examples[k]` is a pure function of k; batch s is
+    made of examples s*batch to (s+1)*batch, whatever the number of processes.
+    """
+
+    lesson: nn.Module
+    examples: Dataset
+    schedule: Schedule
+    out: Path
+
+
+class Watcher:
+    """Looks on while a lesson is learnt, on the main process; may end it. Its state is saved with the training's."""
+
+    def begins(self, lesson: nn.Module) -> dict[str, Any]:
+        """Called before the first step. Returns what is to be logged."""
+        return {}
+
+    def after(self, step: int, lesson: nn.Module) -> dict[str, Any]:
+        """Called after each step. Returns what is to be logged."""
+        return {}
+
+    def verdict(self) -> str:
+        """Asked after each step: "" to go on, "enough" or "pause" to end after saving a state, "cancel" at once."""
+        return ""
+
+    def state_dict(self) -> dict[str, Any]:
+        return {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        pass
+
+
 def make_accelerator(seed: int) -> Accelerator:
     """Accelerate with bfloat16 where the device gains by it; deterministic on a CPU."""
     cuda = torch.cuda.is_available()
@@ -58,36 +98,45 @@ def make_accelerator(seed: int) -> Accelerator:
     return accelerator
 
 
-def run(
-    accelerator: Accelerator, model: nn.Module, examples: Dataset, schedule: Schedule, out: Path, resume: bool
-) -> nn.Module:
-    """Trains `model`, whose forward takes (batch, step) and returns named losses, and returns it unwrapped.
+def run(accelerator: Accelerator, course: Course, resume: bool, watcher: Watcher | None = None) -> str:
+    """Teaches `course.lesson` in place. Returns "done", or the watcher's verdict that ended it.
 
-    `examples[k]` is a pure function of k; batch s is made of examples s*batch to (s+1)*batch, whatever the number of
-    processes. Raises TrainingError when a loss is not finite: the last saved state stays as it is.
+    Raises TrainingError when a loss is not finite, or the disk is full: the last saved state stays as it is.
     """
+    watcher, schedule, out = watcher or Watcher(), course.schedule, course.out
     out.mkdir(parents=True, exist_ok=True)
-    trained = [p for p in model.parameters() if p.requires_grad]
-    optimizer = torch.optim.AdamW(trained, lr=schedule.learning_rate, weight_decay=0.01)
-    model, optimizer = accelerator.prepare(model, optimizer)
+    learnt = [p for p in course.lesson.parameters() if p.requires_grad]
+    optimizer = torch.optim.AdamW(learnt, lr=schedule.learning_rate, weight_decay=0.01)
+    model, optimizer = accelerator.prepare(course.lesson, optimizer)
+    _save_what_changes(accelerator)
+    accelerator.register_for_checkpointing(watcher)
     first = _load_state(accelerator, out) if resume else _clear_states(accelerator, out)
-    loader = accelerator.prepare(_loader(examples, schedule, first))
+    if first == 0 and accelerator.is_main_process:
+        _log(out, {"step": 0, **watcher.begins(course.lesson)})
+    loader = accelerator.prepare(_loader(course, first))
     bar = tqdm(total=schedule.steps, initial=first, disable=not accelerator.is_main_process, mininterval=2)
     model.train()
-    for step, batch in enumerate(loader, start=first):
-        losses = _step(accelerator, model, optimizer, batch, step, schedule)
+    verdict = _agreed(accelerator, watcher)
+    for step, batch in enumerate(loader if not verdict else (), start=first + 1):
+        losses = _step(accelerator, model, optimizer, batch, step - 1, schedule)
         bar.set_postfix({k: f"{v:.3f}" for k, v in losses.items()}, refresh=False)
         bar.update()
-        _log(accelerator, out, step, losses)
-        if (step + 1) % schedule.save_every == 0 or step + 1 == schedule.steps:
-            _save_state(accelerator, out, step + 1)
+        if accelerator.is_main_process:
+            rounded = {k: round(v, 5) for k, v in losses.items()}
+            _log(out, {"step": step, "at": round(time.time(), 2), **rounded, **watcher.after(step, course.lesson)})
+        verdict = _agreed(accelerator, watcher)
+        if step % schedule.save_every == 0 or step == schedule.steps or verdict in ("enough", "pause"):
+            _save_state(accelerator, out, step)
+        if verdict:
+            break
     bar.close()
-    return accelerator.unwrap_model(model)
+    return verdict or "done"
 
 
-def _loader(examples: Dataset, schedule: Schedule, first: int) -> DataLoader:
-    rows = range(first * schedule.batch, schedule.steps * schedule.batch)
-    return DataLoader(Subset(examples, rows), batch_size=schedule.batch, num_workers=1, prefetch_factor=4)
+def _loader(course: Course, first: int) -> DataLoader:
+    batch = course.schedule.batch
+    rows = range(first * batch, course.schedule.steps * batch)
+    return DataLoader(Subset(course.examples, rows), batch_size=batch, num_workers=1, prefetch_factor=4)
 
 
 def _step(accelerator, model, optimizer, batch, step: int, schedule: Schedule) -> dict[str, float]:
@@ -95,8 +144,11 @@ def _step(accelerator, model, optimizer, batch, step: int, schedule: Schedule) -
         group["lr"] = schedule.rate(step)
     losses: dict[str, Tensor] = model(batch, step)
     total = sum(losses.values())
-    if not torch.isfinite(total):
-        raise TrainingError(f"the loss became {total.item()} at step {step}; the last good state is kept")
+    if not torch.isfinite(accelerator.reduce(total.detach())):
+        raise TrainingError(
+            f"the loss became {total.item()} at step {step + 1}: try a learning rate below "
+            f"{schedule.learning_rate:g}; the last saved state is kept"
+        )
     accelerator.backward(total)
     accelerator.clip_grad_norm_(model.parameters(), GRADIENT_NORM)
     optimizer.step()
@@ -104,46 +156,88 @@ def _step(accelerator, model, optimizer, batch, step: int, schedule: Schedule) -
     return {name: value.item() for name, value in losses.items()}
 
 
-def _log(accelerator: Accelerator, out: Path, step: int, losses: dict[str, float]) -> None:
-    if accelerator.is_main_process:
-        with (out / "log.jsonl").open("a") as log:
-            log.write(json.dumps({"step": step, **{k: round(v, 5) for k, v in losses.items()}}) + "\n")
+def _agreed(accelerator: Accelerator, watcher: Watcher) -> str:
+    """The main process's verdict, in every process."""
+    said = [watcher.verdict() if accelerator.is_main_process else ""]
+    return broadcast_object_list(said)[0] if accelerator.num_processes > 1 else said[0]
+
+
+def _log(out: Path, row: dict[str, Any]) -> None:
+    with room(), (out / LOG).open("a") as log:
+        log.write(json.dumps(row) + "\n")
+
+
+def _save_what_changes(accelerator: Accelerator) -> None:
+    """Saves and restores weights that are learnt, and buffers: a frozen base of 2.5 GB need not lie in each state."""
+
+    def changing(model: nn.Module) -> set[str]:
+        frozen = {name for name, weight in model.named_parameters() if not weight.requires_grad}
+        return set(model.state_dict()) - frozen
+
+    def before_saving(models: list[nn.Module], weights: list[dict], folder: str) -> None:
+        for model, values in zip(models, weights):
+            kept = changing(accelerator.unwrap_model(model))
+            plain = {name.removeprefix("module."): value for name, value in values.items()}
+            values.clear()
+            values.update({name: value for name, value in plain.items() if name in kept})
+
+    def before_loading(models: list[nn.Module], folder: str) -> None:
+        for model in models:
+            plain = accelerator.unwrap_model(model)
+            values = load_file(Path(folder) / "model.safetensors")
+            if set(values) != changing(plain):
+                raise TrainingError("the saved state is of another training; begin anew, without resuming")
+            plain.load_state_dict({**plain.state_dict(), **values})
+        models.clear()
+
+    accelerator.register_save_state_pre_hook(before_saving)
+    accelerator.register_load_state_pre_hook(before_loading)
 
 
 def _save_state(accelerator: Accelerator, out: Path, step: int) -> None:
     """Writes beside, then renames: a state is there whole, or not at all. The last two are kept."""
     partial = out / f"{STATE}{step}.partial"
-    accelerator.save_state(str(partial))
-    accelerator.wait_for_everyone()
-    if not accelerator.is_main_process:
-        return
-    for file in partial.rglob("*"):
-        if file.is_file():
-            with file.open("rb") as written:
-                os.fsync(written.fileno())
-    partial.rename(out / f"{STATE}{step}")
-    for old in _states(out)[:-KEPT_STATES]:
-        shutil.rmtree(old)
+    try:
+        with room():
+            accelerator.save_state(str(partial))
+            accelerator.wait_for_everyone()
+            if accelerator.is_main_process:
+                _settle(partial, out / f"{STATE}{step}")
+    except TrainingError:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+    if accelerator.is_main_process:
+        for old in _states(out)[:-KEPT_STATES]:
+            shutil.rmtree(old)
+
+
+def _settle(partial: Path, whole: Path) -> None:
+    """Lets files reach the disk before their folder gets the name by which it is believed."""
+    for path in [*(p for p in partial.rglob("*") if p.is_file()), partial]:
+        sync(path)
+    partial.rename(whole)
+    sync(whole.parent)
 
 
 def _load_state(accelerator: Accelerator, out: Path) -> int:
-    """Restores the newest whole state. Returns the step to go on with, 0 where there is none."""
+    """Restores the newest whole state. Returns the steps that are done, 0 where there is none."""
     states = _states(out)
     if not states:
-        return 0
+        return _clear_states(accelerator, out)
     accelerator.load_state(str(states[-1]))
-    first = int(states[-1].name.removeprefix(STATE))
-    log = out / "log.jsonl"
+    done = int(states[-1].name.removeprefix(STATE))
+    log = out / LOG
     if accelerator.is_main_process and log.exists():  # steps after the state are done, and logged, again
-        log.write_text("".join(log.read_text().splitlines(keepends=True)[:first]))
-    return first
+        rows = [line for line in log.read_text().splitlines(keepends=True) if line.endswith("\n")]
+        log.write_text("".join(line for line in rows if json.loads(line)["step"] <= done))
+    return done
 
 
 def _clear_states(accelerator: Accelerator, out: Path) -> int:
     if accelerator.is_main_process:
         for old in out.glob(f"{STATE}*"):
             shutil.rmtree(old)
-        (out / "log.jsonl").unlink(missing_ok=True)
+        (out / LOG).unlink(missing_ok=True)
     accelerator.wait_for_everyone()
     return 0
 

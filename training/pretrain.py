@@ -21,7 +21,7 @@ from sac.model.decoder import WindowDecoder
 from sac.model.sam import build_sam
 from training.cards import base_card
 from training.datasets.scenes import scene, smooth_noise
-from training.loop import Schedule, make_accelerator, run
+from training.loop import Course, Schedule, make_accelerator, run
 from training.losses import generator_loss
 from training.prompting import HINT_SHARE, Frame, decoding_losses, example, token_prompts, window_targets
 
@@ -60,7 +60,8 @@ def pretrain(options: PretrainOptions, out: Path, resume: bool = False) -> Sam:
         options.steps, options.batch, options.learning_rate, seed=options.seed, save_every=options.save_every
     )
     scenes = Scenes(options.seed, options.prompts, options.steps * options.batch)
-    return run(accelerator, lesson, scenes, schedule, out, resume).sam
+    run(accelerator, Course(lesson, scenes, schedule, out), resume)
+    return lesson.sam
 
 
 class Scenes(Dataset):

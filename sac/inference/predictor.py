@@ -19,7 +19,7 @@ from sac.inference.instances import SMALLEST, Mask, stability
 from sac.inference.tiles import Tile, owners, plan_tiles, stitch
 from sac.model.auto_prompt import SAY, mask_prior
 from sac.model.decoder import UPSCALING, TokenPrompts, window_origins
-from sac.model.sac import INSTANCE_MASK, SAC, SEMANTIC_MASK, fast_dtype
+from sac.model.sac import INSTANCE_MASK, SAC, SEMANTIC_MASK, fast
 from sac.model.sam import PIXEL_MEAN
 from sac.prompts import POSITIVE, Prompts
 
@@ -66,7 +66,7 @@ def stretched(pixels: np.ndarray) -> np.ndarray:
 @torch.inference_mode()
 def nuclei_maps(sac: SAC, crops: Tensor, flips: tuple[tuple[int, ...], ...] = FLIPS) -> Tensor:
     """The generator's maps (T, 2, side, side), logits, of crops (T, 3, side, side) RGB 0 to 255."""
-    with _fast(sac):
+    with fast(sac.sam.device):
         return sum(sac.generator(crops.flip(axes)).float().flip(axes) for axes in flips) / len(flips)
 
 
@@ -89,7 +89,7 @@ def embed(sac: SAC, pixels: np.ndarray, scale: float, options: SegmentOptions) -
     for start in range(0, len(tiles), TILES_AT_ONCE):
         crops = _crops(sac, scaled, tiles[start : start + TILES_AT_ONCE])
         maps.append(nuclei_maps(sac, crops))
-        with _fast(sac):
+        with fast(sac.sam.device):
             features.append(sac.encode(_framed(sac, crops), options.adapted).float())
     maps = torch.cat(maps)
     whole = stitch(tiles, maps.sigmoid().cpu().numpy(), scaled.shape[:2])
@@ -154,11 +154,6 @@ def _heed_in_tiles(logits: np.ndarray, sac: SAC, embedding: Embedding, prompts: 
         )
 
 
-def _fast(sac: SAC) -> torch.autocast:
-    device = sac.sam.device
-    return torch.autocast(device.type, fast_dtype(device), enabled=fast_dtype(device) != torch.float32)
-
-
 def rescaled(pixels: np.ndarray, scale: float) -> np.ndarray:
     """Pixels (H, W, 3) uint8 magnified by `scale`."""
     if scale == 1:
@@ -194,7 +189,7 @@ def _decoded(sac: SAC, embedding: Embedding, asked: TokenPrompts, options: Segme
     """
     used, image = asked.image.unique(return_inverse=True)
     hints = embedding.maps[used] if options.adapted else None
-    with _fast(sac):
+    with fast(sac.sam.device):
         return sac.decode(embedding.features[used], replace(asked, image=image), hints, options.adapted, whole)
 
 

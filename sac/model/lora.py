@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
+from peft.tuners.lora import LoraLayer
 from segment_anything.modeling import ImageEncoderViT
 from torch import Tensor, nn
 
@@ -50,3 +51,32 @@ def lora_config(config: SACConfig, depth: int) -> LoraConfig:
         lora_alpha=config.alpha,
         target_modules=rf"blocks\.({blocks})\.attn\.qkv\.({'|'.join(config.projections)})",
     )
+
+
+@torch.no_grad()
+def transplant(source: nn.Module, target: nn.Module) -> None:
+    """Gives `target`'s fresh LoRA what `source`'s says, whatever the rank, alpha, projections or blocks of either.
+
+    Both are adapted encoders on the same base. A layer that both adapt takes the best approximation of its rank to
+    the source's update B A (Eckart and Young 1936), exact where the rank suffices; other layers stay as they are.
+    """
+    there = _adapted(source)
+    for name, layer in _adapted(target).items():
+        if name not in there:
+            continue
+        a, b, scaling = _matrices(there[name])
+        left, values, right = torch.linalg.svd(scaling * b.double() @ a.double(), full_matrices=False)
+        rank, (new_a, new_b, new_scaling) = min(len(values), layer.r["default"], a.shape[0]), _matrices(layer)
+        roots = values[:rank].sqrt()
+        new_b.zero_()
+        new_a[:rank] = roots[:, None] * right[:rank]
+        new_b[:, :rank] = left[:, :rank] * roots / new_scaling
+
+
+def _adapted(encoder: nn.Module) -> dict[str, LoraLayer]:
+    return {name: module for name, module in encoder.named_modules() if isinstance(module, LoraLayer)}
+
+
+def _matrices(layer: LoraLayer) -> tuple[Tensor, Tensor, float]:
+    """A (rank, in), B (out, rank) and what their product is multiplied by."""
+    return layer.lora_A["default"].weight, layer.lora_B["default"].weight, layer.scaling["default"]

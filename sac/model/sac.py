@@ -43,11 +43,12 @@ class SAC(nn.Module):
         self.sam.image_encoder = adapt(sam.image_encoder, config)
         self.learning(True)
 
-    def learning(self, on: bool) -> SAC:
-        """Lets the trained parts, and no others, take gradients, or none at all."""
+    def learning(self, on: bool, encoder: bool = True) -> SAC:
+        """Lets the trained parts, and no others, take gradients, or none at all. `encoder`: its LoRA matrices, too."""
         self.requires_grad_(False)
         for name, weight in self.named_parameters():
-            weight.requires_grad_(on and (name.startswith(("mask_decoder.", "generator.")) or "lora_" in name))
+            head, adapter = name.startswith(("mask_decoder.", "generator.")), "lora_" in name
+            weight.requires_grad_(on and (head or (adapter and encoder)))
         return self
 
     @property
@@ -111,3 +112,9 @@ def fast_dtype(device: torch.device) -> torch.dtype:
     else:
         gains = torch.cpu.get_capabilities().get("amx_bf16", False)
     return torch.bfloat16 if gains else torch.float32
+
+
+def fast(device: torch.device) -> torch.autocast:
+    """Within it, matrix products run in the dtype that is fast on `device`."""
+    dtype = fast_dtype(device)
+    return torch.autocast(device.type, dtype, enabled=dtype != torch.float32)

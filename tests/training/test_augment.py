@@ -9,7 +9,7 @@ import pytest
 from scipy import ndimage
 
 from sac.model.sam import PIXEL_MEAN
-from training.augment import _place, crop, is_coloured, median_diameter, recolour
+from training.augment import place, crop, is_coloured, median_diameter, recolour
 from training.datasets.sample import Sample
 
 GROUND, INK = (20, 20, 20), (235, 235, 235)
@@ -34,7 +34,7 @@ def _agree(image: np.ndarray, labels: np.ndarray) -> None:
 @pytest.mark.parametrize("scale", [0.4, 0.5, 1.0, 1.3, 2.0, 3.0])
 @pytest.mark.parametrize("seed", range(3))
 def test_labels_lie_on_their_nuclei(scale, seed):
-    image, labels = _place(np.random.default_rng(seed), _sample(), scale, 96)
+    image, labels = place(np.random.default_rng(seed), _sample(), scale, 96)
     assert image.shape == (96, 96, 3) and labels.shape == (96, 96)
     image = np.where((image == np.round(PIXEL_MEAN)).all(axis=2)[..., None], 0, image)  # beside the sample
     _agree(image, labels)
@@ -45,13 +45,13 @@ def test_nuclei_are_scaled(scale):
     """A square of 20 pixels becomes one of 20 * scale."""
     labels = np.zeros((64, 64), np.int32)
     labels[22:42, 22:42] = 1
-    _, found = _place(np.random.default_rng(0), Sample("s", np.zeros((64, 64, 3), np.uint8), labels), scale, 128)
+    _, found = place(np.random.default_rng(0), Sample("s", np.zeros((64, 64, 3), np.uint8), labels), scale, 128)
     assert sqrt((found > 0).sum()) == pytest.approx(20 * scale, abs=1)
 
 
 def test_what_lies_beside_a_small_image_is_the_mean_colour():
     sample = Sample("s", np.full((30, 40, 3), 200, np.uint8), np.ones((30, 40), np.int32))
-    image, labels = _place(np.random.default_rng(0), sample, 1.0, 64)
+    image, labels = place(np.random.default_rng(0), sample, 1.0, 64)
     assert (image[:30, :40] == 200).all() and (labels[:30, :40] == 1).all()
     beside = np.ones((64, 64), bool)
     beside[:30, :40] = False

@@ -22,7 +22,7 @@ from training.datasets.sample import DOUBTS, Sample
 
 TABLE, SURVEY = "samples.arrow", "survey.json"
 FEATURES = Features({"name": Value("string"), "source": Value("string"), "image": Picture(), "labels": Picture()})
-HELD = 24
+HELD = 32
 """Samples that are kept decoded: more than a lab brings, less than memory holds."""
 INVERTED = 0.9
 """Share of an image from which its nuclei are taken for its ground."""
@@ -131,6 +131,7 @@ class TrainingSet:
     """Samples on disk, read when they are asked for, and what is known of each."""
 
     def __init__(self, folder: Path):
+        self.folder = folder
         told = json.loads((folder / SURVEY).read_text())
         facts = tuple(Facts(**{**f, "doubts": tuple(f["doubts"])}) for f in told["facts"])
         self.survey = Survey(facts, tuple(told["refused"]))
@@ -144,7 +145,7 @@ class TrainingSet:
         return self._sample(index)
 
     def __reduce__(self):
-        raise TypeError("a training set is opened by its folder, in each process anew")
+        return TrainingSet, (self.folder,)
 
     def _read(self, index: int) -> Sample:
         row = self._rows[index]

@@ -1,0 +1,40 @@
+"""The quick mode's embeddings: each crop of its pool goes through the image encoder once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+from tqdm import tqdm
+
+from sac.model.sac import SAC, fast
+from training.crops import POOL, Crops
+from training.lesson import framed
+from training.disk import room
+
+AT_ONCE = 4
+
+
+def embeddings(sac: SAC, crops: Crops, out: Path) -> Tensor:
+    """Embeddings (POOL, C, h, w) float32 of all crops of the pool, kept in `out` for when the training is resumed."""
+    path = out / "embeddings.safetensors"
+    if not path.exists():
+        with room():
+            partial = path.with_suffix(".partial")
+            save_file({"features": _embedded(sac, crops)}, partial)
+            partial.replace(path)
+    return load_file(path)["features"]
+
+
+@torch.no_grad()
+def _embedded(sac: SAC, crops: Crops) -> Tensor:
+    found = []
+    for first in tqdm(range(0, POOL, AT_ONCE), desc="embedding", disable=None):
+        images = np.stack([crops.cut(number)[0] for number in range(first, min(first + AT_ONCE, POOL))])
+        batch = torch.from_numpy(images.transpose(0, 3, 1, 2).copy()).to(sac.sam.device).float()
+        with fast(sac.sam.device):
+            found.append(sac.encode(framed(sac, batch)).float().cpu())
+    return torch.cat(found).contiguous()

@@ -1,0 +1,87 @@
+"""What `fit` can be told: flags and form fields are made from it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from sac.errors import OptionError
+
+
+@dataclass(frozen=True)
+class FitOptions:
+    """What `fit` can be told."""
+
+    start: str = ""
+    """Checkpoint to start from (a name, folder or owner/name), instead of a fresh SAC on the base."""
+    quick: bool = False
+    """Teach the generator and the decoder alone, on image embeddings that are computed once."""
+    steps: int = 1500
+    batch: int = 6
+    """Crops per step."""
+    prompts: int = 10
+    """Prompts per crop."""
+    learning_rate: float = 1e-3
+    generator_steps: int = -1
+    """First steps, in which the generator learns alone, as prompts from a blank map teach nothing. -1: 200 for a fresh
+    SAC, none for one that can already find nuclei."""
+    hold_out: float = 0.1
+    """Share of the images that is kept from training, to see how it goes. 0: none, and no early end."""
+    patience: int = 6
+    """Rounds of validation without a gain in mSA after which training ends. 0: it never ends early."""
+    look_every: int = 2
+    """Steps between two looks at a tile of the validation images."""
+    seed: int = 0
+    save_every: int = 50
+    """Steps between two saved states."""
+    licence: str = "unknown"
+    """Licence of the weights, for the model card."""
+
+    def __post_init__(self):
+        for name, (least, most) in RANGES.items():
+            value = getattr(self, name)
+            if not least <= value <= most:  # false for NaN, too
+                raise OptionError(f"{name.replace('_', ' ')} {value} is outside {least} to {most}")
+
+    @property
+    def alone(self) -> int:
+        """First steps in which the generator learns alone."""
+        if self.generator_steps < 0:
+            return 0 if self.start else min(200, self.steps // 4)
+        return self.generator_steps
+
+
+RANGES = {
+    "steps": (1, 1_000_000),
+    "batch": (1, 1024),
+    "prompts": (1, 256),
+    "learning_rate": (1e-7, 0.1),
+    "generator_steps": (-1, 1_000_000),
+    "hold_out": (0.0, 0.9),
+    "patience": (0, 1000),
+    "look_every": (1, 10_000),
+    "seed": (0, 2**31),
+    "save_every": (1, 1_000_000),
+}
+"""What the numbers may be, from and to."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """A training as it was asked for.
+
+    changes: fields of SACConfig that differ from those of the checkpoint it starts from, or from the defaults. title,
+    data, command: what the model card says.
+    """
+
+    options: FitOptions
+    changes: dict[str, Any] = field(default_factory=dict)
+    title: str = ""
+    data: tuple[str, ...] = ()
+    command: str = ""
+
+    @classmethod
+    def of(cls, stored: dict[str, Any]) -> Task:
+        """From the JSON of `dataclasses.asdict`."""
+        options, data = FitOptions(**stored["options"]), tuple(stored["data"])
+        return cls(options, stored["changes"], stored["title"], data, stored["command"])

@@ -1,0 +1,99 @@
+"""Before and after a training, on images that it did not learn from: the whole road of a picture, twice."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from sac.images import Image
+from sac.inference.segment import segment
+from sac.metrics import score
+from sac.model.sac import SAC
+from training.datasets.sample import Sample
+from training.drawing import draw
+from training.disk import room
+
+FOLDER, FIGURES = "validation", "validation.json"
+MOST_IMAGES, MOST_PIXELS = 8, 1024
+"""Images that are compared, and pixels along their sides: enough to judge by in a minute."""
+SCORES = ("dice", "aji", "pq", "msa")
+
+
+@dataclass(frozen=True)
+class Compared:
+    """One image's scores before and after, by name."""
+
+    name: str
+    before: dict[str, float]
+    after: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """All images that were compared."""
+
+    images: tuple[Compared, ...]
+
+    def mean(self, when: str, figure: str) -> float:
+        """Of `figure`, "before" or "after", over the images."""
+        return float(np.mean([getattr(image, when)[figure] for image in self.images]))
+
+    @property
+    def gain(self) -> float:
+        """In mSA; below zero, the training made it worse."""
+        return self.mean("after", "msa") - self.mean("before", "msa")
+
+    @property
+    def is_worse(self) -> bool:
+        return self.gain < 0
+
+    @property
+    def sentence(self) -> str:
+        """What came of it, in words."""
+        before, after = self.mean("before", "msa"), self.mean("after", "msa")
+        count = "1 image" if len(self.images) == 1 else f"{len(self.images)} images"
+        told = f"mSA {before:.3f} before, {after:.3f} after, Dice {self.mean('before', 'dice'):.3f} before, "
+        told += f"{self.mean('after', 'dice'):.3f} after, on {count} held out"
+        return (
+            f"It got worse: {told}. The checkpoint it started from is the better one." if self.is_worse else f"{told}."
+        )
+
+    def figures(self) -> dict[str, dict[str, float]]:
+        return {when: {name: round(self.mean(when, name), 4) for name in SCORES} for when in ("before", "after")}
+
+    @classmethod
+    def read(cls, out: Path) -> Outcome | None:
+        """The one that was written to `out`; None where nothing was compared."""
+        path = out / FIGURES
+        return cls(tuple(Compared(**row) for row in json.loads(path.read_text()))) if path.exists() else None
+
+
+def compare(
+    before: SAC, after: SAC, samples: Sequence[Sample], out: Path, told: Callable[[str], None] = lambda name: None
+) -> Outcome:
+    """Segments samples with both and writes pictures and figures to `out`: validation/0.before.png and so on."""
+    compared = []
+    for number, sample in enumerate(map(_middle, samples[:MOST_IMAGES])):
+        told(sample.name)
+        scores = {}
+        for when, sac in (("before", before), ("after", after)):
+            found = segment(Image(sample.name, sample.image), sac).labels
+            scores[when] = {name: round(value, 5) for name, value in score(sample.labels, found).to_json().items()}
+            draw(out / FOLDER / f"{number}.{when}.png", sample.image, sample.labels, found)
+        compared.append(Compared(sample.name, **scores))
+    with room():
+        (out / FIGURES).write_text(json.dumps([asdict(row) for row in compared]))
+    return Outcome(tuple(compared))
+
+
+def _middle(sample: Sample) -> Sample:
+    """The middle of a large sample."""
+    rows, columns = (
+        slice(max(0, (length - MOST_PIXELS) // 2), max(0, (length - MOST_PIXELS) // 2) + MOST_PIXELS)
+        for length in sample.labels.shape
+    )
+    return replace(sample, image=sample.image[rows, columns].copy(), labels=sample.labels[rows, columns].copy())

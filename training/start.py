@@ -1,0 +1,40 @@
+"""The SAC that a training begins with: a fresh one, or a checkpoint's, with LoRA of the shape asked for."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from sac import hub
+from sac.config import SACConfig
+from sac.errors import OptionError
+from sac.model.lora import transplant
+from sac.model.sac import SAC
+
+SHAPE = ("rank", "alpha", "projections", "blocks")
+"""What of a checkpoint's LoRA may be chosen anew; what it has learnt is carried over."""
+
+
+def begin(start: str, changes: dict[str, Any]) -> SAC:
+    """A SAC to be trained. `changes`: fields of SACConfig that differ from the checkpoint's, or the defaults.
+
+    Raises CheckpointError where there is no checkpoint `start`, OptionError where it cannot be changed so.
+    """
+    if not start:
+        return hub.new(SACConfig(**changes))
+    sac = hub.load(start)
+    config = replace(sac.config, **changes)
+    fixed = [name for name in changes if name not in SHAPE and getattr(config, name) != getattr(sac.config, name)]
+    if fixed:
+        raise OptionError(
+            f"{', '.join(fixed)} of {start} cannot be changed; {', '.join(SHAPE)} can, or start from nothing"
+        )
+    return sac if config == sac.config else _reshaped(sac, config)
+
+
+def _reshaped(sac: SAC, config: SACConfig) -> SAC:
+    other = hub.new(config)
+    transplant(sac.sam.image_encoder, other.sam.image_encoder)
+    other.mask_decoder.load_state_dict(sac.mask_decoder.state_dict())
+    other.generator.load_state_dict(sac.generator.state_dict())
+    return other

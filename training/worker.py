@@ -1,0 +1,64 @@
+"""`python -m training work FOLDER`: the process that carries out one job, then starts the next."""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+
+from filelock import Timeout
+
+from sac.errors import SacError
+from training.datasets.gather import TrainingSet
+from training.fit import fit
+from training.jobs import Job, Jobs
+from training.disk import room
+
+NICE = 10
+"""Whoever segments meanwhile comes first."""
+PATIENCE = 3
+"""Seconds to wait for the lock: pages that look whether it is free hold it for an instant."""
+STATES = {"pause": "paused", "cancel": "cancelled", "done": "done", "enough": "done"}
+SAID = {
+    "pause": "It goes on from here when you resume it.",
+    "cancel": "It can go on from its last saved state.",
+    "done": "All steps are done.",
+    "enough": "It ended early: nothing was gained any more.",
+}
+BUG = "Something unforeseen went wrong; the server's log says more. It can be resumed."
+
+
+def work(folder: Path) -> None:
+    """Trains the job that has waited longest, if no other process does."""
+    jobs = Jobs(folder)
+    try:
+        with jobs.lock.acquire(timeout=PATIENCE):
+            job = jobs.next()
+            if job is None:
+                return
+            if hasattr(os, "nice"):
+                os.nice(NICE)
+            _train(job)
+    except Timeout:
+        return
+    jobs.start_next()
+
+
+def _train(job: Job) -> None:
+    """Carries a job out; whatever happens, its status says so."""
+    job.tell("running", "Starting")
+    try:
+        with room():
+            fitted = fit(
+                job.run, TrainingSet(job.set), job.task, resume=True, told=lambda said: job.tell("running", said)
+            )
+    except MemoryError:
+        job.fail("There is not enough memory: take a smaller batch, or the quick mode.")
+    except SacError as error:
+        job.fail(str(error))
+    except Exception:
+        logging.getLogger(__name__).exception("job %s", job.id)
+        job.fail(BUG)
+    else:
+        worse = fitted.outcome is not None and fitted.outcome.is_worse
+        job.tell("worse" if worse else STATES[fitted.verdict], SAID[fitted.verdict])
