@@ -12,8 +12,8 @@ from tqdm import tqdm
 
 from sac.model.sac import SAC, fast
 from training.crops import POOL, Crops
-from training.lesson import framed
 from training.disk import room
+from training.lesson import framed
 
 AT_ONCE = 4
 

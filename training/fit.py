@@ -13,11 +13,11 @@ from training.cards import sac_card
 from training.crops import Crops
 from training.datasets.division import Piece, Pieces, divide
 from training.datasets.gather import TrainingSet
+from training.disk import room
 from training.embeddings import embeddings
 from training.exam import Exam
 from training.examiner import Examiner
 from training.lesson import NucleiLesson
-from training.disk import room
 from training.loop import Course, Schedule, make_accelerator, run
 from training.options import FitOptions, Task
 from training.outcome import Outcome, compare

@@ -14,8 +14,8 @@ from sac.inference.segment import segment
 from sac.metrics import score
 from sac.model.sac import SAC
 from training.datasets.sample import Sample
-from training.drawing import draw
 from training.disk import room
+from training.drawing import draw
 
 FOLDER, FIGURES = "validation", "validation.json"
 MOST_IMAGES, MOST_PIXELS = 8, 1024

@@ -10,9 +10,9 @@ from filelock import Timeout
 
 from sac.errors import SacError
 from training.datasets.gather import TrainingSet
+from training.disk import room
 from training.fit import fit
 from training.jobs import Job, Jobs
-from training.disk import room
 
 NICE = 10
 """Whoever segments meanwhile comes first."""
