@@ -9,6 +9,7 @@ os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 
 from sac.errors import SacError
 from sac.ui.page import build_page, launch_settings  # Gradio reads the variable when it is imported
+from training.tab import build_train_tab
 
 
 def main() -> None:
@@ -17,15 +18,16 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=None, help="port (the first free one from 7860)")
     parser.add_argument("--share", action="store_true", help="make a public link through Gradio's relay")
     parser.add_argument("--auth-file", default=None, help="file with one name:password a line; asks visitors to log in")
-    parser.add_argument("--data-dir", default=None, help="folder for visitors' uploads and results (temporary)")
+    parser.add_argument("--data-dir", default=None, help="folder for what is kept: trainings, uploads")
     parsed = parser.parse_args()
     if parsed.data_dir:
-        os.environ["GRADIO_TEMP_DIR"] = os.path.join(os.path.abspath(parsed.data_dir), "visitors")
+        os.environ["SAC_DATA_DIR"] = os.path.abspath(parsed.data_dir)
+        os.environ["GRADIO_TEMP_DIR"] = os.path.join(os.environ["SAC_DATA_DIR"], "visitors")
     try:
         settings = launch_settings()
     except SacError as error:
         raise SystemExit(str(error)) from error
-    build_page().launch(
+    build_page({"Teach": build_train_tab}).launch(
         server_name=parsed.host,
         server_port=parsed.port,
         share=parsed.share,

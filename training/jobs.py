@@ -152,6 +152,11 @@ class Jobs:
             raise TrainingError("This training is under way: cancel it first")
         shutil.rmtree(job.folder)
 
+    def discard(self, draft: Job) -> None:
+        """Removes a training set for which no training was begun."""
+        if not draft.asked:
+            shutil.rmtree(draft.folder, ignore_errors=True)
+
     def find(self, id: str, owner: str) -> Job | None:
         """A job by its name, if it is that owner's."""
         job = Job(self.folder / id)

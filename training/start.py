@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from typing import Any
 
 from sac import hub
 from sac.config import SACConfig
-from sac.errors import OptionError
+from sac.errors import CheckpointError, OptionError
 from sac.model.lora import transplant
 from sac.model.sac import SAC
 
@@ -22,6 +23,8 @@ def begin(start: str, changes: dict[str, Any]) -> SAC:
     """
     if not start:
         return hub.new(SACConfig(**changes))
+    if os.path.isabs(start) and not os.path.isdir(start):
+        raise CheckpointError("the checkpoint that this training starts from is no longer here")
     sac = hub.load(start)
     config = replace(sac.config, **changes)
     fixed = [name for name in changes if name not in SHAPE and getattr(config, name) != getattr(sac.config, name)]

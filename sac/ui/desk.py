@@ -21,6 +21,7 @@ from sac.export import Result
 from sac.images import Image
 from sac.inference.history import History
 from sac.inference.session import Session
+from sac.ui.models import title
 
 THUMBNAIL = (88, 66)
 
@@ -87,7 +88,7 @@ class Picture:
             raise ImageError(PREVIEW)
         if self.session is None:
             raise ImageError(f"{self.image.name} is not segmented yet: press Segment first.")
-        return Result(self.image, self.session.instances(), self.shown[0], self.session.options)
+        return Result(self.image, self.session.instances(), title(self.shown[0]), self.session.options)
 
 
 class Desk:

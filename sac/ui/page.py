@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from typing import Any
 
 import gradio as gr
@@ -11,7 +12,7 @@ from sac import __version__
 from sac.config import LIMITS
 from sac.errors import OptionError
 from sac.ui.opening import forget
-from sac.ui.segment_tab import build_segment_tab
+from sac.ui.segment_tab import FIRST, Segmenting, build_segment_tab
 
 FONTS = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif"]
 """The visitor's own: no request leaves for another host."""
@@ -28,15 +29,23 @@ SWEEP = (3600, 24 * 3600)
 """Seconds between two sweeps of temporary files, and the age from which they go."""
 
 
-def build_page() -> gr.Blocks:
-    """The whole page, ready to launch with `launch_settings()`."""
+More = Callable[[gr.Blocks, Segmenting], None]
+"""Lays out one more tab, which may use what the first one holds."""
+
+
+def build_page(more: dict[str, More] | None = None) -> gr.Blocks:
+    """The whole page, ready to launch with `launch_settings()`. more: further tabs by their names."""
     with gr.Blocks(title="Segment Any Cell", delete_cache=SWEEP, analytics_enabled=False) as page:
         gr.Markdown(
             f"# Segment Any Cell\nEvery nucleus of a microscopy image, with the prompts that found it. {__version__}",
             elem_id="sac-title",
         )
-        with gr.Tab("Segment"):
-            build_segment_tab()
+        with gr.Tabs() as tabs:
+            with gr.Tab("Segment", id=FIRST):
+                segmenting = build_segment_tab(tabs)
+            for name, build in (more or {}).items():
+                with gr.Tab(name):
+                    build(page, segmenting)
         page.unload(forget)
     return page.queue(max_size=LIMITS.queue)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import gradio as gr
 from gradio.processing_utils import save_bytes_to_cache
 from gradio.utils import get_upload_folder
@@ -17,11 +19,11 @@ from sac.ui.canvas import SegCanvas
 from sac.ui.errors import shows_errors
 from sac.ui.examples import EXAMPLES
 from sac.ui.handlers import Handlers
+from sac.ui.models import choices
 from sac.ui.opening import Opening
 from sac.ui.source import source_controls
 
 MODE_NAMES = {"Instances": "instances", "Semantic": "semantic"}
-MODEL_NAMES = {"nuclei (general)": "nuclei", "nuclei-he (H&E, stains)": "nuclei-he"}
 STRATEGY_NAMES = {"Centroid of each region": "centroid", "Most probable pixel": "probability"}
 KIND_NAMES = {"Both": "both", "Positive only": "positive", "Negative only": "negative"}
 PLAIN = {"api_visibility": "private"}
@@ -33,7 +35,19 @@ QUICK = {"concurrency_id": "edits", "concurrency_limit": 4, "api_visibility": "p
 """Edits do not wait for another visitor's picture."""
 
 
-def build_segment_tab() -> None:
+FIRST = "segment"
+"""This tab's name among the tabs."""
+
+
+class Segmenting(NamedTuple):
+    """What other tabs may use of this one: the visitor's desk, the choice of the checkpoint, and the tabs."""
+
+    desk: gr.State
+    model: gr.Dropdown
+    tabs: gr.Tabs
+
+
+def build_segment_tab(tabs: gr.Tabs) -> Segmenting:
     """Lays out the tab and wires its events; called inside a `gr.Blocks`."""
     desk = gr.State(None)
     with gr.Row(equal_height=False):
@@ -52,7 +66,7 @@ def build_segment_tab() -> None:
                 ]
             with gr.Accordion("Pixel size, channel, plane, region", open=False, elem_id="sac-source") as panel:
                 origin = source_controls()
-            model = gr.Dropdown(list(MODEL_NAMES.items()), value=hub.DEFAULT, label="Checkpoint", elem_id="sac-model")
+            model = gr.Dropdown(choices([]), value=hub.DEFAULT, label="Checkpoint", elem_id="sac-model")
             mode = gr.Radio(
                 list(MODE_NAMES.items()),
                 value="instances",
@@ -102,6 +116,7 @@ def build_segment_tab() -> None:
     canvas.compare(do.compare, [desk, rival], [canvas, figures], **SLOW)
     canvas.export(do.export, desk, canvas, **QUICK)
     _endpoint()
+    return Segmenting(desk, model, tabs)
 
 
 def _prompt_settings() -> list[gr.components.Component]:

@@ -24,6 +24,7 @@ from sac.inference.session import Session
 from sac.metrics import Mistakes, score
 from sac.model.sac import SAC
 from sac.ui.desk import Picture
+from sac.ui.models import place, title
 
 EMBEDDINGS = EmbeddingCache(LIMITS.embeddings)
 """Shared by all visitors: a key holds the digest of the pixels, so that only equal pictures meet."""
@@ -33,17 +34,10 @@ def silent(share: float, word: str) -> None:
     """Progress that nobody watches."""
 
 
-@lru_cache(maxsize=2)
+@lru_cache(maxsize=3)
 def loaded(model: str) -> SAC:
-    """A checkpoint in memory, shared by all visitors: it is only read."""
-    return hub.load(model)
-
-
-def known(model: str) -> str:
-    """The name of an embedded checkpoint. Raises OptionError for any other."""
-    if model not in hub.EMBEDDED:
-        raise OptionError(f"unknown model {model!r}; it is one of {', '.join(hub.EMBEDDED)}")
-    return model
+    """A checkpoint in memory, shared by all visitors: it is only read. Raises OptionError where it is not known."""
+    return hub.load(place(model))
 
 
 def fitting(image: Image) -> str:
@@ -65,7 +59,7 @@ def embedded(picture: Picture) -> Callable[[], Embedded]:
 
 def segmented(picture: Picture, model: str, options: SegmentOptions, progress: Progress = silent) -> Session:
     """A picture segmented from its automatic prompts."""
-    sac = loaded(known(model))
+    sac = loaded(model)
     embedding = embedding_of(picture, model, options, progress)
     progress(0.6, "Decoding masks")
     return Session.begin(segment_embedded(sac, embedding, options), options)
@@ -139,10 +133,10 @@ class Run:
 
 def segment_file(image: Image, model: str, mode: str) -> Run:
     """Segments one image with an embedded checkpoint, beside any desk."""
-    sac = loaded(known(model))
+    sac = loaded(model)
     if mode not in MODES:
         raise OptionError(f"unknown mode {mode!r}; it is one of {', '.join(MODES)}")
     options = SegmentOptions(mode=mode)
     begun = time.perf_counter()
     found = segment(image, sac, options)
-    return Run(Result(image, found, model, options), time.perf_counter() - begun)
+    return Run(Result(image, found, title(model), options), time.perf_counter() - begun)

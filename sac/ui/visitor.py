@@ -1,0 +1,56 @@
+"""Who asks: by login, by being at this machine, or by a key that lies in the browser."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+
+import gradio as gr
+
+from sac.config import data_folder
+
+LOCAL = ("127.0.0.1", "::1", "localhost")
+FORWARDED = ("x-forwarded-for", "x-forwarded-host", "x-real-ip", "forwarded", "via")
+
+
+def visitor_key() -> gr.BrowserState:
+    """The browser's key, "" at first. It is kept in the browser, encrypted with this machine's own secret."""
+    return gr.BrowserState("", storage_key="segment-any-cell", secret=_secret())
+
+
+def new_key() -> str:
+    return secrets.token_urlsafe(24)
+
+
+def owner_of(key: str, request: gr.Request) -> str:
+    """Whose work a request may see: a name that tells nothing of the key.
+
+    Whoever sits at the machine itself, without a login, is one and the same; behind a proxy, nobody does.
+    """
+    if request.username:
+        return f"login:{request.username}"
+    if _is_local(request):
+        return "local"
+    return f"key:{hashlib.sha256(key.encode()).hexdigest()}" if key else f"key:{secrets.token_hex(16)}"
+
+
+def _is_local(request: gr.Request) -> bool:
+    host = request.headers.get("host", "").rsplit(":", 1)[0].strip("[]")
+    forwarded = any(name in request.headers for name in FORWARDED)
+    return host in LOCAL and request.client.host in LOCAL and not forwarded
+
+
+def _secret() -> str:
+    path = data_folder() / "secret"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with path.open("x", opener=_private) as file:
+            file.write(secrets.token_urlsafe(32))
+    except FileExistsError:
+        pass
+    return path.read_text()
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
