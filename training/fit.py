@@ -24,8 +24,8 @@ from sac.model.decoder import TokenPrompts
 from sac.model.sac import INSTANCE_MASK, SAC, SEMANTIC_MASK
 from training.augment import crop, is_coloured
 from training.cards import sac_card
-from training.datasets.folder import find_pairs
-from training.datasets.folder import load as load_pair
+from training.datasets.folder import find_pairs, load_all
+from training.datasets.sample import Sample
 from training.loop import Schedule, make_accelerator, run
 from training.losses import generator_loss, mask_loss
 from training.prompting import Frame, decoding_losses, example, pixel_windows, token_prompts, window_targets
@@ -62,7 +62,7 @@ class FitOptions:
 
 def fit_to(out: Path, data: list[str], config: SACConfig, options: FitOptions, resume: bool) -> None:
     """Trains on data folders and writes the checkpoint with its card to `out`, held-out names to held_out.txt."""
-    samples = [load_pair(pair, source=folder) for folder in data for pair in find_pairs(Path(folder))]
+    samples = [sample for folder in data for sample in load_all(find_pairs(Path(folder)), source=folder)]
     kept, held_out = split(samples, options.hold_out)
     sac = hub.load(options.start) if options.start else hub.new(config)
     sac = fit(sac, kept, options, out, resume)

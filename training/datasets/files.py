@@ -22,7 +22,7 @@ from training.datasets.coco import Listed, is_list
 from training.datasets.documents import read_json
 from training.datasets.layouts import Layout, Pair, arranged
 from training.datasets.outlines import Drawing
-from training.datasets.sample import Sample
+from training.datasets.sample import Sample, doubts_of
 
 TOLD = 20
 """Sentences of one kind that are said; the others are counted."""
@@ -124,8 +124,7 @@ class Reading:
     def _label_image(self, pair: Pair, size: tuple[int, int]) -> tuple[np.ndarray, tuple[str, ...]]:
         found = self._read_labels(pair.annotations[0])
         _judge_size(pair.image, size, pair.annotations[0], found.labels.shape)
-        doubtful = {"binary": found.is_binary and found.labels.max() > 1, "jpeg": found.is_jpeg}
-        return found.labels, tuple(doubt for doubt, holds in doubtful.items() if holds)
+        return found.labels, doubts_of(found)
 
     def _masks(self, pair: Pair, size: tuple[int, int]) -> tuple[np.ndarray, tuple[str, ...]]:
         """One mask per nucleus, laid over each other."""
