@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import lzma
 import os
 import re
 import shutil
+import tempfile
 import zipfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import Self
 
 from sac.config import LIMITS
+from sac.decoding.decoded import spoken
 from sac.errors import ImageError
 
 ENDINGS = {
@@ -21,6 +25,8 @@ ENDINGS = {
 """By which a file in a folder or zip is taken for an image."""
 HIDDEN = re.compile(r"\.[^.]|__MACOSX$")
 """Files and folders that systems leave behind."""
+UNREADABLE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, ValueError, RuntimeError)
+"""What Python raises for a damaged zip; RuntimeError: for a way of packing that it does not know, too."""
 SMALL = 2**25
 """Bytes below which it does not matter how tightly a zip's member is packed."""
 
@@ -39,36 +45,115 @@ def each_file(paths: Sequence[Path], room: Path) -> Iterator[Sent | ImageError]:
     A zip's member is unpacked when its turn comes, into the folder `room`, under a name that is not the zip's to choose.
     """
     for path in paths:
+        if not path.is_dir() and path.suffix.lower() != ".zip":
+            yield Sent(path, path.name)
+            continue
         try:
-            if path.is_dir():
-                yield from _in_folder(path)
-            elif path.suffix.lower() == ".zip":
-                yield from _in_zip(path, room)
-            else:
-                yield Sent(path, path.name)
+            with opened(path, room, links=True) as bundle:
+                yield from _images(bundle)
         except ImageError as error:
             yield error
 
 
-def _in_folder(folder: Path) -> Iterator[Sent | ImageError]:
-    inside = sorted(Path(place) / name for place, _, names in os.walk(folder) for name in names)
-    names = [path.relative_to(folder).as_posix() for path in inside]
-    images, others = _sorted_out(names)
-    yield from (Sent(path, name) for path, name in zip(inside, names) if name in images)
-    yield from _left_out(folder.name, len(images), others)
+def _images(bundle: Bundle) -> Iterator[Sent | ImageError]:
+    images = [name for name in bundle.names if is_image(name)]
+    for name in images:
+        try:
+            yield Sent(bundle.fetch(name), name)
+        except ImageError as error:
+            yield error
+    yield from _left_out(bundle.name, len(images), [name for name in bundle.names if not is_image(name)])
 
 
-def _in_zip(path: Path, room: Path) -> Iterator[Sent | ImageError]:
-    try:
-        with zipfile.ZipFile(path) as archive:
-            members = {m.filename: m for m in archive.infolist() if not m.is_dir()}
-            _judge(path.name, list(members.values()))
-            images, others = _sorted_out(members)
-            for number, name in enumerate(images):
-                yield _unpacked(archive, members[name], room / f"{path.stem[:40]}-{number}{Path(name).suffix}")
-    except (zipfile.BadZipFile, NotImplementedError, OSError) as error:
-        raise ImageError(f"{path.name} is not a zip that can be read") from error
-    yield from _left_out(path.name, len(images), others)
+def is_image(name: str) -> bool:
+    return PurePosixPath(name).suffix.lower() in ENDINGS
+
+
+def opened(path: Path, room: Path, links: bool = False) -> Bundle:
+    """A folder or a zip. Raises ImageError for a zip that is none, or too large. links: see `Folder`."""
+    return Folder(path, links) if path.is_dir() else Zip(path, room)
+
+
+class Bundle:
+    """What is in a folder or zip. names: of its files, paths with slashes, without what systems leave behind."""
+
+    name: str
+    names: tuple[str, ...]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Closes it."""
+
+    def fetch(self, name: str) -> Path:
+        """One of its files, on disk. Raises ImageError where it cannot be had."""
+        raise NotImplementedError
+
+    def drop(self, path: Path) -> None:
+        """Gives back the room that a fetched file took."""
+
+
+class Folder(Bundle):
+    """links: whether links that lead out of the folder are followed: in one's own folder, not in one that was sent."""
+
+    def __init__(self, path: Path, links: bool = False):
+        self.name, self._path, self._links = path.name, path, links
+        self.names = tuple(_seen(self._walk()))
+
+    def _walk(self) -> list[str]:
+        seen, names = set(), []
+        for place, folders, files in os.walk(self._path, followlinks=self._links):
+            real = os.path.realpath(place)
+            if real in seen:  # a link to a folder around it
+                folders.clear()
+                continue
+            seen.add(real)
+            names += [(Path(place) / file).relative_to(self._path) for file in files]
+        return [path.as_posix() for path in sorted(names)]
+
+    def fetch(self, name: str) -> Path:
+        path = self._path / name
+        if not self._links and not path.resolve().is_relative_to(self._path.resolve()):
+            raise ImageError(f"{spoken(name)} is a link that leads out of {spoken(self.name)}")
+        return path
+
+
+class Zip(Bundle):
+    """A zip, judged by its directory. A file is unpacked when it is asked for, into `room`, under a name of our own."""
+
+    def __init__(self, path: Path, room: Path):
+        self.name, self._room, self._stem = path.name, room, path.stem[:40]
+        try:
+            self._archive = zipfile.ZipFile(path)
+        except (*UNREADABLE, OSError) as error:
+            raise ImageError(f"{self.name} is not a zip that can be read") from error
+        files = [member for member in self._archive.infolist() if member.filename and not member.is_dir()]
+        self._members = {member.filename: member for member in files}
+        self.names = tuple(_seen(self._members))
+        try:
+            _judge(path.name, files)
+        except ImageError:
+            self._archive.close()
+            raise
+
+    def __exit__(self, *_: object) -> None:
+        self._archive.close()
+
+    def fetch(self, name: str) -> Path:
+        member = self._members[name]
+        _judge_member(member)
+        handle, path = tempfile.mkstemp(PurePosixPath(name).suffix[:16], f"{self._stem}-", self._room)
+        try:
+            with open(handle, "wb") as file, self._archive.open(member) as packed:
+                shutil.copyfileobj(packed, file)
+        except (*UNREADABLE, OSError) as error:
+            os.unlink(path)
+            raise ImageError(f"{member.filename} is damaged in the zip") from error
+        return Path(path)
+
+    def drop(self, path: Path) -> None:
+        path.unlink(missing_ok=True)
 
 
 def _judge(name: str, members: list[zipfile.ZipInfo]) -> None:
@@ -80,29 +165,24 @@ def _judge(name: str, members: list[zipfile.ZipInfo]) -> None:
         raise ImageError(f"{name} unpacks to {total / 2**30:.1f} GB; up to {LIMITS.zip_bytes / 2**30:.0f} are accepted")
 
 
-def _unpacked(archive: zipfile.ZipFile, member: zipfile.ZipInfo, path: Path) -> Sent | ImageError:
-    """One member as a file of its own."""
+def _judge_member(member: zipfile.ZipInfo) -> None:
+    """Judges one file of a zip, before it is unpacked. Raises ImageError."""
     if member.flag_bits & 1:
-        return ImageError(f"{member.filename} is encrypted; send the zip without a password")
+        raise ImageError(f"{member.filename} is encrypted; send the zip without a password")
     packed_too_well = member.file_size > LIMITS.zip_ratio * member.compress_size and member.file_size > SMALL
     if packed_too_well or member.file_size > LIMITS.upload:
-        return ImageError(
+        raise ImageError(
             f"{member.filename} unpacks to {member.file_size / 2**20:.0f} MB, from {member.compress_size / 2**20:.1f}; "
             f"up to {LIMITS.upload // 2**20} MB and {LIMITS.zip_ratio} times are accepted"
         )
-    try:
-        with archive.open(member) as packed, path.open("wb") as file:
-            shutil.copyfileobj(packed, file)
-    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, RuntimeError):
-        return ImageError(f"{member.filename} is damaged in the zip")
-    return Sent(path, member.filename)
 
 
-def _sorted_out(names: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Which names are those of images, and which others would be missed; what systems leave behind is neither."""
-    seen = [n for n in names if not any(HIDDEN.match(part) for part in PurePosixPath(n).parts)]
-    images = [n for n in seen if PurePosixPath(n).suffix.lower() in ENDINGS]
-    return images, [n for n in seen if n not in set(images) and PurePosixPath(n).name.lower() != "thumbs.db"]
+def _seen(names: Iterable[str]) -> Iterator[str]:
+    """Names without those that systems leave behind."""
+    for name in names:
+        path = PurePosixPath(name)
+        if not any(HIDDEN.match(part) for part in path.parts) and path.name.lower() != "thumbs.db":
+            yield name
 
 
 def _left_out(name: str, images: int, others: list[str]) -> Iterator[ImageError]:

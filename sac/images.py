@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from sac.config import View
-from sac.decoding import decode
+from sac.decoding import Decoder, decode
 from sac.decoding.decoded import Decoded, spoken
 from sac.errors import ImageError
 from sac.intensities import to_rgb
@@ -107,12 +107,12 @@ class Image:
         return x0, y0, max(1, x1 - x0), max(1, y1 - y0)
 
 
-def read_image(path: str | Path, name: str | None = None, view: View = View()) -> Image:
+def read_image(path: str | Path, name: str | None = None, view: View = View(), decoder: Decoder | None = None) -> Image:
     """What `view` asks for of a file, ready to be segmented. Raises ImageError in one plain sentence.
 
-    `name`: what to call it, without directory; the file's own name where None.
+    `name`: what to call it, without directory; the file's own name where None. `decoder`: where many files are read.
     """
-    image = open_file(path, name, view)
+    image = open_file(path, name, view, decoder)
     if image.is_preview:
         height, width = image.place.size
         raise ImageError(
@@ -122,11 +122,11 @@ def read_image(path: str | Path, name: str | None = None, view: View = View()) -
     return image
 
 
-def open_file(path: str | Path, name: str | None = None, view: View = View()) -> Image:
+def open_file(path: str | Path, name: str | None = None, view: View = View(), decoder: Decoder | None = None) -> Image:
     """The same, but of a slide that is too large to be opened at once: its preview."""
     path = Path(path)
     name = name or path.name
-    decoded = decode(path, name, view)
+    decoded = (decoder.decode if decoder else decode)(path, name, view)
     pixels, channel, notes = to_rgb(decoded, view, spoken(name))
     image = Image(
         name=name,

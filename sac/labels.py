@@ -2,18 +2,37 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from skimage.measure import label
 
 from sac.config import View
-from sac.decoding import decode
+from sac.decoding import Decoder, decode
 from sac.decoding.decoded import spoken
 from sac.errors import ImageError
 
 LARGEST_LABELS = 0.02
 """Distinct values, as a share of the pixels, from which a "label image" (of more than 256) is a photograph."""
+
+
+SMEARED = 0.1
+"""Share of a JPEG's pixels that may lie between a quarter and three quarters of its range: those of borders."""
+FAINT = 64
+"""Grey levels below which a JPEG's range is no mask's, but what its packing left of a blank or of small numbers."""
+
+
+@dataclass(frozen=True)
+class LabelImage:
+    """labels (H, W) int32, 0 is background. is_binary: there were two values, and each component became a nucleus.
+
+    is_jpeg: borders were smeared, and cut at half intensity.
+    """
+
+    labels: np.ndarray
+    is_binary: bool = False
+    is_jpeg: bool = False
 
 
 def read_labels(path: str | Path, size: tuple[int, int], name: str | None = None) -> np.ndarray:
@@ -22,14 +41,47 @@ def read_labels(path: str | Path, size: tuple[int, int], name: str | None = None
     Distinct values, or distinct colours, are distinct nuclei, 0 or black is background; of two values, such as 0 and
     255, each connected component is a nucleus. Raises ImageError.
     """
+    return read_label_image(path, name, size=size).labels
+
+
+def read_label_image(
+    path: str | Path, name: str | None = None, decoder: Decoder | None = None, size: tuple[int, int] | None = None
+) -> LabelImage:
+    """The same of a file on its own, with what is doubtful about it. decoder: where many are read."""
     path = Path(path)
     name = spoken(name or path.name)
-    decoded = decode(path, name, View())
+    decoded = (decoder.decode if decoder else decode)(path, name, View())
     values = decoded.values[..., :-1] if decoded.alpha else decoded.values
-    if values.shape[:2] != tuple(size):
+    if size and values.shape[:2] != tuple(size):
         raise ImageError(
             f"{name} is of {values.shape[:2]}, the picture of {tuple(size)} (height, width): they must agree"
         )
+    if _is_jpeg(path):
+        return LabelImage(_components(_cut(values, name)), is_binary=True, is_jpeg=True)
+    labels, count = _numbered(_whole(values, name), name)
+    return LabelImage(_components(labels > 0), is_binary=True) if count <= 2 else LabelImage(labels)
+
+
+def _is_jpeg(path: Path) -> bool:
+    with path.open("rb") as stream:
+        return stream.read(3) == b"\xff\xd8\xff"
+
+
+def _cut(values: np.ndarray, name: str) -> np.ndarray:
+    """Where a JPEG (H, W, C) uint8 of a mask is bright: (H, W) bool. Raises ImageError where it is no black and white."""
+    grey = values.mean(axis=2)
+    spread = int((values.max(axis=2).astype(np.int16) - values.min(axis=2)).max())
+    low, high = float(grey.min()), float(grey.max())
+    if high < FAINT / 4:
+        return np.zeros(grey.shape, bool)
+    between = (grey > low + (high - low) / 4) & (grey < high - (high - low) / 4)
+    if spread > FAINT or high - low < FAINT or between.mean() > SMEARED:
+        raise ImageError(f"{name} is a JPEG, which smears labels into each other: save them as PNG or TIFF")
+    return grey > (low + high) / 2
+
+
+def _whole(values: np.ndarray, name: str) -> np.ndarray:
+    """Values (H, W, C) as one whole number a pixel, (H, W). Raises ImageError for what is no label."""
     if values.shape[2] == 3 and values.dtype.kind in "iu":
         values = values.astype(np.int64) @ np.array([65536**2, 65536, 1])
     elif values.shape[2] == 1:
@@ -38,10 +90,16 @@ def read_labels(path: str | Path, size: tuple[int, int], name: str | None = None
         raise ImageError(f"{name} has {values.shape[2]} channels; a label image has one, or colours")
     if not np.isfinite(values).all() or values.min() < 0 or (values != np.round(values)).any():
         raise ImageError(f"{name} holds values that are no labels: whole numbers from 0 on are")
+    return values
+
+
+def _numbered(values: np.ndarray, name: str) -> tuple[np.ndarray, int]:
+    """Values (H, W) as labels (H, W) int32 without gaps, and how many values there are."""
     numbers, labels = np.unique(values, return_inverse=True)
-    labels = labels.reshape(size).astype(np.int32) + int(numbers[0] > 0)
-    if len(numbers) <= 2:
-        return label(labels > 0, connectivity=1).astype(np.int32)
-    if len(numbers) > max(256, LARGEST_LABELS * labels.size):
+    if len(numbers) > max(256, LARGEST_LABELS * values.size):
         raise ImageError(f"{name} has {len(numbers)} different values: a photograph rather than a label image")
-    return labels
+    return labels.reshape(values.shape).astype(np.int32) + int(numbers[0] > 0), len(numbers)
+
+
+def _components(mask: np.ndarray) -> np.ndarray:
+    return label(mask, connectivity=1).astype(np.int32)

@@ -1,12 +1,13 @@
 """Folders and zips give their images one by one; what is unsafe, damaged or no image is named and passed over."""
 
 import io
+import os
 import zipfile
 
 import pytest
 from files import picture, saved
 
-from sac.bundle import Sent, each_file
+from sac.bundle import Sent, each_file, opened
 from sac.config import LIMITS, Limits
 from sac.errors import ImageError
 from sac.images import read_image
@@ -139,3 +140,62 @@ def test_an_empty_folder_and_a_missing_zip_are_told(tmp_path, room):
 
 def test_the_limits_are_those_of_the_promises():
     assert (LIMITS.zip_members, LIMITS.zip_bytes, LIMITS.zip_ratio) == (5000, 4 * 2**30, 100)
+
+
+# All names first, and the files when their turn comes
+
+
+def plate(tmp_path, packed):
+    """The same files as a folder and as a zip."""
+    members = {"b/truth.geojson": b"{}", "a.png": png(), ".hidden": b"x", "__MACOSX/a.png": b"x", "b/Thumbs.db": b"x"}
+    if packed:
+        return zip_of(tmp_path / "plate.zip", members | {"c/": b""})
+    for name, content in members.items():
+        (tmp_path / "plate" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "plate" / name).write_bytes(content)
+    return tmp_path / "plate"
+
+
+@pytest.mark.parametrize("packed", [True, False])
+def test_names_are_known_before_files_are_fetched(tmp_path, room, packed):
+    with opened(plate(tmp_path, packed), room) as bundle:
+        assert {*bundle.names} == {"a.png", "b/truth.geojson"} and not list(room.iterdir())
+        path = bundle.fetch("b/truth.geojson")
+        assert path.read_bytes() == b"{}" and path.suffix == ".geojson" and (path.parent == room) == packed
+        bundle.drop(path)
+        assert path.exists() != packed
+
+
+def test_two_zips_of_one_name_do_not_overwrite_each_other(tmp_path, room):
+    paths = []
+    for folder in "ab":
+        (tmp_path / folder).mkdir()
+        paths.append(zip_of(tmp_path / folder / "plate.zip", {"a.png": png()}))
+    files = [sent.path for sent in each_file(paths, room)]
+    assert len({*files}) == 2 and all(path.is_file() for path in files)
+
+
+def linked(tmp_path):
+    """A folder with links to a file outside, to one inside, to a folder outside and to itself."""
+    outside, folder = tmp_path / "outside", tmp_path / "plate"
+    outside.mkdir()
+    folder.mkdir()
+    saved(outside / "secret.png", picture())
+    saved(folder / "own.png", picture())
+    for name, to in (("a.png", outside / "secret.png"), ("b.png", folder / "own.png"), ("c", outside), ("d", folder)):
+        os.symlink(to, folder / name)
+    return folder
+
+
+def test_links_out_of_a_folder_that_was_sent_are_not_followed(tmp_path, room):
+    with opened(linked(tmp_path), room) as bundle:
+        assert bundle.names == ("a.png", "b.png", "own.png")
+        with pytest.raises(ImageError, match="^a.png is a link that leads out of plate$"):
+            bundle.fetch("a.png")
+        assert bundle.fetch("b.png").is_file()
+
+
+def test_links_in_ones_own_folder_are_followed_but_not_in_circles(tmp_path, room):
+    with opened(linked(tmp_path), room, links=True) as bundle:
+        assert bundle.names == ("a.png", "b.png", "c/secret.png", "own.png")
+        assert all(bundle.fetch(name).is_file() for name in bundle.names)

@@ -6,7 +6,7 @@ import pytest
 from files import picture, saved, written
 
 from sac.errors import ImageError
-from sac.labels import read_labels
+from sac.labels import read_label_image, read_labels
 
 
 def numbered(height=24, width=32):
@@ -141,3 +141,27 @@ def test_labels_from_what_is_no_image(tmp_path, content):
 
 def test_a_label_file_is_called_as_its_sender_called_it(tmp_path):
     label_refusal(written(tmp_path / "upload-1.tif", numbered()), (9, 9), name="mine.tif")
+
+
+# What is doubtful
+
+
+def test_a_binary_mask_and_a_jpeg_are_known_for_what_they_are(tmp_path):
+    mask = (numbered() > 0) * np.uint8(255)
+    for name, pixels, expected in (
+        ("labels.png", numbered().astype(np.uint8), (False, False)),
+        ("mask.png", mask, (True, False)),
+        ("mask.jpg", mask, (True, True)),
+        ("colour.jpg", np.dstack([mask] * 3), (True, True)),
+        ("blank.jpg", mask * 0, (True, True)),
+    ):
+        found = read_label_image(saved(tmp_path / name, pixels))
+        assert (found.is_binary, found.is_jpeg) == expected
+        assert np.array_equal(found.labels > 0, pixels.reshape(24, 32, -1)[..., 0] > 0)
+
+
+@pytest.mark.parametrize(
+    "pixels", [numbered() * 40, picture(), numbered() + 20, np.dstack([numbered() * 80] * 3) * [1, 0, 0]]
+)
+def test_a_jpeg_of_more_than_black_and_white_is_refused(tmp_path, pixels):
+    assert "PNG or TIFF" in label_refusal(saved(tmp_path / "smeared.jpg", pixels.astype(np.uint8)))

@@ -24,7 +24,7 @@ from sac.inference.segment import answer, auto_prompts
 from sac.metrics import score
 from sac.model.sac import SAC
 from training.baselines import otsu_watershed
-from training.datasets.folder import find_pairs, load
+from training.datasets.folder import find_pairs, load_all
 
 FIGURES = ("dice", "iou", "aji", "pq", "f1", "ap50", "msa", "seconds")
 
@@ -110,12 +110,11 @@ def _measure(folder: Path, model: str, methods: list[str], names: set[str] | Non
     pairs = [p for p in find_pairs(folder) if names is None or p.name in names]
     name = f"{folder.resolve().parent.name}/{folder.name}"
     rows = []
-    for pair in tqdm(pairs, desc=name, mininterval=2):
-        sample = load(pair)
+    for sample in tqdm(load_all(pairs), desc=name, total=len(pairs), mininterval=2):
         subject = Subject(sac, sample.image)
         for method in methods:
             found, seconds = subject.timed(METHODS[method])
-            told = {"data": name, "model": model, "method": method, "image": pair.name}
+            told = {"data": name, "model": model, "method": method, "image": sample.name}
             rows.append({**told, **score(sample.labels, found).to_json(), "seconds": seconds})
     return rows
 

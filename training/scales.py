@@ -15,7 +15,7 @@ from sac.images import Image
 from sac.inference.segment import segment
 from sac.metrics import score
 from sac.model.sac import SAC
-from training.datasets.folder import find_pairs, load
+from training.datasets.folder import find_pairs, load_all
 from training.datasets.sample import Sample
 
 FACTORS = (0.5, 1.0, 2.0, 4.0)
@@ -33,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(parsed: argparse.Namespace) -> None:
     """Prints a table: means over the images, the size of a pixel told and not told."""
     sac = hub.load(parsed.model)
-    samples = [_corner(load(pair), parsed.side) for pair in find_pairs(parsed.data)[:: parsed.every]]
+    samples = [_corner(sample, parsed.side) for sample in load_all(find_pairs(parsed.data)[:: parsed.every])]
     lines = ["| µm per pixel | known | Dice | AJI | mSA |", "|---|---|---|---|---|"]
     for factor in tqdm(FACTORS, unit="size", disable=None):
         microns = parsed.microns * factor

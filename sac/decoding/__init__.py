@@ -13,9 +13,10 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Self
 
 import numpy as np
 
@@ -33,25 +34,64 @@ KEPT = (
 
 def decode(path: Path, name: str, view: View) -> Decoded:
     """Reads what `view` asks of a file, judged by its header first. Raises ImageError in one plain sentence."""
-    name = spoken(name)
-    if not os.path.isfile(path):  # unlike Path.is_file, False for a name that the system refuses, too
-        raise ImageError(f"{name} is not a file" if os.path.exists(path) else f"{name}: no such file")
-    asked = {"path": str(path.resolve()), "name": name, "view": asdict(view)}
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
-    begun = time.monotonic()
-    with subprocess.Popen([sys.executable, "-m", "sac.decoding.child"], cwd=ROOT, env=_environment(), **pipes) as child:
+    with Decoder(lasting=False) as decoder:
+        return decoder.decode(path, name, view)
+
+
+class Decoder:
+    """A process that decodes one person's files, one after the other: a file that ends it costs the next a new one.
+
+    lasting: whether more than one file is to come; of a single one, not even the process can raise the limits.
+    """
+
+    def __init__(self, lasting: bool = True):
+        self.lasting = lasting
+        self._child: subprocess.Popen | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._end()
+
+    def decode(self, path: Path, name: str, view: View) -> Decoded:
+        """Reads what `view` asks of a file, judged by its header first. Raises ImageError in one plain sentence."""
+        name = spoken(name)
+        if not os.path.isfile(path):  # unlike Path.is_file, False for a name that the system refuses, too
+            raise ImageError(f"{name} is not a file" if os.path.exists(path) else f"{name}: no such file")
+        asked = {"path": str(path.resolve()), "name": name, "view": asdict(view), "more": self.lasting}
+        begun, child = time.monotonic(), self._ready()
         late = threading.Timer(LIMITS.decoding_seconds, child.kill)
         late.start()
         try:
             child.stdin.write(json.dumps(asked).encode() + b"\n")
-            child.stdin.close()
+            child.stdin.flush()
             return _answer(child.stdout)
         except (OSError, ValueError, TypeError, KeyError) as error:  # no answer, or half of one
-            child.kill()
-            raise ImageError(_end(name, child.wait(), time.monotonic() - begun)) from error
+            raise ImageError(_why(name, self._end(), time.monotonic() - begun)) from error
         finally:
             late.cancel()
-            child.kill()
+
+    def _ready(self) -> subprocess.Popen:
+        """The process, or a new one where there is none or it has ended."""
+        if self._child and self._child.poll() is not None:
+            self._end()
+        if not self._child:
+            pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
+            command = [sys.executable, "-m", "sac.decoding.child"]
+            self._child = subprocess.Popen(command, cwd=ROOT, env=_environment(), **pipes)
+        return self._child
+
+    def _end(self) -> int:
+        """Ends the process, where there is one. Returns its exit status."""
+        child, self._child = self._child, None
+        if not child:
+            return 0
+        child.kill()
+        with suppress(OSError):  # what it was not told before it ended
+            child.stdin.close()
+        child.stdout.close()
+        return child.wait()
 
 
 def _answer(stream: BinaryIO) -> Decoded:
@@ -72,7 +112,7 @@ def _answer(stream: BinaryIO) -> Decoded:
     return Decoded.of(values, facts)
 
 
-def _end(name: str, status: int, seconds: float) -> str:
+def _why(name: str, status: int, seconds: float) -> str:
     """Why the child ended with that exit status, and no answer, in words."""
     if seconds >= LIMITS.decoding_seconds or status == -getattr(signal, "SIGXCPU", 0):
         return f"{name} takes too long to decode; save it anew, as PNG or TIFF, or send a part of it"

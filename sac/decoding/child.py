@@ -1,16 +1,23 @@
-"""The process that decodes one file: `python -m sac.decoding.child`, a request on stdin, the answer on stdout."""
+"""The process that decodes files: `python -m sac.decoding.child`, a request a line on stdin, answers on stdout."""
 
 from __future__ import annotations
 
 import json
+import math
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from sac.config import LIMITS, View
 from sac.decoding.decoded import ACCEPTED, Decoded
 from sac.errors import ImageError
+
+try:
+    import resource
+except ImportError:  # Windows: the parent's clock is what is left
+    resource = None
 
 TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 """First bytes of a TIFF and of a BigTIFF, in both byte orders. Whole slides that are accepted are TIFFs, too."""
@@ -20,7 +27,14 @@ ROWS = 256
 
 def main() -> None:
     _limit()
-    asked = json.loads(sys.stdin.readline())
+    for line in sys.stdin:
+        asked = json.loads(line)
+        _limit_computing(asked["more"])
+        _answer(asked)
+        sys.stdout.flush()
+
+
+def _answer(asked: dict[str, Any]) -> None:
     view = View(**{**asked["view"], "region": tuple(asked["view"]["region"])})
     try:
         decoded = read(Path(asked["path"]), asked["name"], view)
@@ -55,10 +69,8 @@ def read(path: Path, name: str, view: View) -> Decoded:
 
 
 def _limit() -> None:
-    """Binds this process, where the system can: memory of its own, seconds of computing, no file to write."""
-    try:
-        import resource
-    except ImportError:  # Windows: the parent's clock is what is left
+    """Binds this process, where the system can: memory of its own, no file to write."""
+    if not resource:
         return
     for what, most in (
         (resource.RLIMIT_DATA, LIMITS.decoding_memory),
@@ -66,8 +78,16 @@ def _limit() -> None:
         (resource.RLIMIT_CORE, 0),
     ):
         resource.setrlimit(what, (most, most))
-    seconds = LIMITS.decoding_cpu
-    resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1))  # at both, SIGKILL would hide the reason
+
+
+def _limit_computing(more: bool) -> None:
+    """Binds the seconds of computing of the file that is next; where more are to come, the bound can be raised anew."""
+    if not resource:
+        return
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    seconds = math.ceil(used.ru_utime + used.ru_stime) + LIMITS.decoding_cpu
+    most = resource.RLIM_INFINITY if more else seconds + 1  # at both, SIGKILL would hide the reason
+    resource.setrlimit(resource.RLIMIT_CPU, (seconds, most))
 
 
 def _write(content: bytes | np.ndarray) -> None:

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from sac.errors import DataError
-from training.datasets.folder import find_pairs, load
+from training.datasets.folder import find_pairs, load, load_all
 from training.datasets.sample import Sample
 from training.fit import _chances, split
 
@@ -43,7 +43,7 @@ def test_a_pair_is_read_as_rgb_and_integers(folder):
     assert sample.name == "a"
     assert sample.image.shape == (6, 8, 3) and sample.image.dtype == np.uint8
     assert sample.labels.dtype == np.int32
-    assert np.unique(sample.labels).tolist() == [0, 300] and (sample.labels == 300).sum() == 4
+    assert np.unique(sample.labels).tolist() == [0, 1] and (sample.labels == 1).sum() == 4 and sample.doubts == ()
 
 
 @pytest.mark.parametrize("mode", ["L", "RGBA", "P", "1"])
@@ -73,11 +73,23 @@ def test_different_sizes_are_refused_with_both(folder):
         load(find_pairs(folder)[0])
 
 
-def test_labels_in_colour_are_refused(folder):
-    """A coloured picture of labels is no label map."""
-    Image.fromarray(np.zeros((6, 8, 3), np.uint8)).save(folder / "labels" / "a.tif")
-    with pytest.raises(DataError):
+def test_a_photograph_is_no_label_file(folder):
+    noise = np.random.default_rng(0).integers(0, 255, (20, 30, 3)).astype(np.uint8)
+    Image.fromarray(noise).save(folder / "labels" / "a.tif")
+    with pytest.raises(DataError, match="a.tif has 600 different values: a photograph"):
         load(find_pairs(folder)[0])
+
+
+def test_sixteen_bit_images_are_mapped_and_not_clipped(folder):
+    deep = np.linspace(0, 60_000, 48).reshape(6, 8).astype(np.uint16)
+    Image.fromarray(deep).save(folder / "images" / "a.tif")
+    (folder / "images" / "a.png").unlink()
+    image = load(find_pairs(folder)[0]).image
+    assert image[0, 0].tolist() == [0] * 3 and image[-1, -1].tolist() == [255] * 3 and 100 < image[3, 0, 0] < 155
+
+
+def test_all_are_loaded_in_order(folder):
+    assert [(s.name, s.source) for s in load_all(find_pairs(folder), "x")] == [("a", "x"), ("b", "x")]
 
 
 @pytest.mark.parametrize("part", ["images/a.png", "labels/a.tif"])

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-from PIL import Image
-
-from sac.errors import DataError
-from training.datasets.sample import Sample
+from sac.decoding import Decoder
+from sac.errors import DataError, ImageError
+from sac.images import read_image
+from sac.labels import read_label_image
+from training.datasets.sample import Sample, doubts_of
 
 SUFFIXES = (".png", ".webp", ".tif", ".tiff", ".jpg", ".jpeg", ".bmp")
 
@@ -38,14 +39,18 @@ def find_pairs(folder: Path) -> list[Pair]:
     return [Pair(p, labels[p.stem]) for p in images]
 
 
-def load(pair: Pair, source: str = "") -> Sample:
-    """Reads a pair. A label file is one instance map: integers, one number per nucleus."""
-    return Sample(pair.name, _read(pair.image, "RGB"), _read(pair.labels).astype(np.int32), source)
-
-
-def _read(path: Path, mode: str | None = None) -> np.ndarray:
+def load(pair: Pair, source: str = "", decoder: Decoder | None = None) -> Sample:
+    """Reads a pair. A label file is a label image, as `sac.labels` reads it. Raises DataError."""
     try:
-        with Image.open(path) as image:
-            return np.array(image.convert(mode) if mode else image)
-    except OSError as error:
-        raise DataError(f"{path.name} cannot be read as an image") from error
+        image = read_image(pair.image, decoder=decoder)
+        found = read_label_image(pair.labels, decoder=decoder)
+    except ImageError as error:
+        raise DataError(str(error)) from error
+    return Sample(pair.name, image.pixels, found.labels, source, doubts_of(found))
+
+
+def load_all(pairs: Iterable[Pair], source: str = "") -> Iterator[Sample]:
+    """Reads pairs one after the other, in one process for all."""
+    with Decoder() as decoder:
+        for pair in pairs:
+            yield load(pair, source, decoder)

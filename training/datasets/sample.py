@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sac.errors import DataError
+from sac.labels import LabelImage
 
 
 @dataclass(frozen=True)
@@ -35,3 +36,9 @@ DOUBTS = {
     "overlap": "have nuclei that overlap: the later one was given the pixels",
 }
 """What may be doubtful about labels, as the end of "the labels of 3 images ..."."""
+
+
+def doubts_of(found: LabelImage) -> tuple[str, ...]:
+    """A single nucleus in one piece may be binary."""
+    doubtful = {"binary": found.is_binary and found.labels.max() > 1, "jpeg": found.is_jpeg}
+    return tuple(doubt for doubt, holds in doubtful.items() if holds)
