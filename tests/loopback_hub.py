@@ -20,7 +20,8 @@ class LoopbackHub(ThreadingHTTPServer):
     """repositories: name -> {file: content}, or an error (status, code). A data set's name begins with `datasets/`;
     of a revision other than main it ends with `@revision`. facts: name -> what its page says beside (private, gated).
     writers: token -> the owner whose repositories it may write. silent: parts of paths that never get an answer.
-    requests: (path, headers) of all that was asked.
+    requests: (path, headers) of all that was asked. ranges: whether parts of files are given; most: bytes after which
+    a connection ends.
     """
 
     daemon_threads = True
@@ -30,6 +31,7 @@ class LoopbackHub(ThreadingHTTPServer):
         self.repositories, self.facts, self.writers = {}, {}, {}
         self.silent, self.requests, self.commits, self.stored = [], [], [], {}
         self.closing = threading.Event()
+        self.ranges, self.most = True, None
 
     @property
     def address(self) -> str:
@@ -134,7 +136,7 @@ class Handler(BaseHTTPRequestHandler):
     def _heard(self) -> str:
         """The path of this request, which is written down; its content is in `body`."""
         self.body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        self.server.requests.append((self.path, dict(self.headers)))
+        self.server.requests.append((self.path, {name.lower(): value for name, value in self.headers.items()}))
         path = unquote(urlsplit(self.path).path).strip("/")
         if any(part in path for part in self.server.silent):
             self.server.closing.wait(60)
@@ -181,7 +183,7 @@ class Handler(BaseHTTPRequestHandler):
             return self._refuse(404, "EntryNotFound")
         content, status = files[file], 200
         headers = {"ETag": f'"{blob(content)}"', "X-Repo-Commit": commit, "X-Linked-Size": len(content)}
-        if self.headers.get("Range"):
+        if self.headers.get("Range") and self.server.ranges:
             first, _, last = self.headers["Range"].removeprefix("bytes=").partition("-")
             content, status = content[int(first) : int(last or len(content)) + 1], 206
         return self._send(status, content, **headers)
@@ -198,7 +200,9 @@ class Handler(BaseHTTPRequestHandler):
             self.send_header(name, str(value))
         self.end_headers()
         if self.command != "HEAD":
-            self.wfile.write(content)
+            most = self.server.most
+            self.wfile.write(content[:most])
+            self.close_connection = self.close_connection or (most is not None and most < len(content))
 
     def log_message(self, *args):
         pass

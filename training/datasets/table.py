@@ -40,16 +40,18 @@ class Row:
     refused: str = ""
 
 
-def samples(path: Path, source: str, room: Path, columns: tuple[str, str] = ("", "")) -> Iterator[Sample | DataError]:
+def samples(
+    path: Path, source: str, room: Path, columns: tuple[str, str] = ("", ""), first: int = 1
+) -> Iterator[Sample | DataError]:
     """Each row as a sample, or what is wrong with it; what is wrong with the table comes last.
 
     columns: of images and of masks, "" for the one that is called so. Each picture is for a moment a file in the
-    folder `room`, and goes through the same door as one that was uploaded.
+    folder `room`, and goes through the same door as one that was uploaded. first: the number of the first row.
     """
     try:
         with _asked(path, source, columns) as answers:
             next(answers)
-            for number, row in enumerate(_rows(answers), start=1):
+            for number, row in enumerate(_rows(answers), start=first):
                 yield _sample(row, f"{spoken(source)} row {number}", source, room)
     except DataError as error:
         yield error
