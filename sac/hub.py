@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import re
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -17,7 +16,7 @@ from pathlib import Path
 import torch
 from httpx2 import HTTPError
 from huggingface_hub import HfApi, hf_hub_download, snapshot_download
-from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError, RepositoryNotFoundError
+from huggingface_hub.errors import RepositoryNotFoundError
 from peft import get_peft_model_state_dict, set_peft_model_state_dict
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
@@ -28,6 +27,7 @@ from sac.config import LIMITS, SACConfig
 from sac.errors import CheckpointError, OptionError
 from sac.model.sac import SAC
 from sac.model.sam import build_sam, from_transformers
+from sac.repository import NAME, PATIENCE, asked
 
 WEIGHTS = Path(__file__).parent / "weights"
 EMBEDDED = ("nuclei", "nuclei-he")
@@ -35,9 +35,9 @@ DEFAULT = "nuclei"
 CONFIG, ADAPTER_CONFIG, ADAPTER, HEAD, CARD = (
     "sac_config.json", "adapter_config.json", "adapter_model.safetensors", "sac_head.safetensors", "README.md",
 )  # fmt: skip
+FILES = (CONFIG, ADAPTER_CONFIG, ADAPTER, HEAD, CARD)
 BASE_FILE = "model.safetensors"
 HUB_BASES = {"vit_b": "facebook/sam-vit-base", "vit_l": "facebook/sam-vit-large", "vit_h": "facebook/sam-vit-huge"}
-REPOSITORY = re.compile(r"[\w][\w.-]*/[\w][\w.-]*")
 
 
 def load(name: str, device: str = "cpu") -> SAC:
@@ -98,7 +98,7 @@ def base_path(name: str) -> Path:
         return Path(own)
     if name not in HUB_BASES:
         return WEIGHTS / name / BASE_FILE
-    return Path(_from_hub(name, lambda: hf_hub_download(HUB_BASES[name], BASE_FILE, token=False, etag_timeout=10)))
+    return Path(asked(name, lambda: hf_hub_download(HUB_BASES[name], BASE_FILE, token=False, etag_timeout=PATIENCE)))
 
 
 @lru_cache(maxsize=8)
@@ -113,8 +113,8 @@ def _find(name: str) -> Path:
         return WEIGHTS / name
     if name and os.path.isdir(name):  # unlike Path.is_dir, False for names that no file may have
         return Path(name)
-    if REPOSITORY.fullmatch(name):
-        return Path(_from_hub(name, lambda: _download(name)))
+    if NAME.fullmatch(name):
+        return Path(asked(name, lambda: _download(name)))
     raise CheckpointError(
         f"no checkpoint {name!r}; known are {', '.join(EMBEDDED)}, a folder, or owner/name on the Hub"
     )
@@ -123,25 +123,14 @@ def _find(name: str) -> Path:
 def _download(name: str) -> str:
     """A repository's files, or the copy that is here. Asks first: `snapshot_download` waits for ever on silence."""
     try:
-        HfApi().model_info(name, token=False, timeout=10)
+        HfApi().model_info(name, token=False, timeout=PATIENCE)
         answers = True
     except RepositoryNotFoundError:
         raise
     except (HTTPError, OSError):
         answers = False
-    files = [CONFIG, ADAPTER_CONFIG, ADAPTER, HEAD, CARD]
-    return snapshot_download(name, allow_patterns=files, token=False, etag_timeout=10, local_files_only=not answers)
-
-
-def _from_hub(name: str, fetch) -> str:
-    try:
-        return fetch()
-    except HFValidationError as error:
-        raise CheckpointError(f"{name!r} is not a name that a repository on the Hub may have") from error
-    except RepositoryNotFoundError as error:
-        raise CheckpointError(f"the Hub has no public repository for {name}") from error
-    except (HTTPError, LocalEntryNotFoundError, OSError) as error:
-        raise CheckpointError(f"{name} could not be fetched from the Hub, and no copy is here") from error
+    here = {"token": False, "etag_timeout": PATIENCE, "local_files_only": not answers}
+    return snapshot_download(name, allow_patterns=list(FILES), **here)
 
 
 def _read_config(folder: Path) -> SACConfig:

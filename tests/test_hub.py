@@ -9,12 +9,9 @@ import shutil
 import socket
 import subprocess
 import sys
-import threading
 from contextlib import closing
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import SimpleNamespace
-from urllib.parse import unquote, urlsplit
 
 import pytest
 import torch
@@ -24,9 +21,10 @@ from sac import hub
 from sac.config import Limits
 from sac.errors import CheckpointError, SacError
 from sac.model.decoder import TokenPrompts
+from loopback_hub import SERVERS_TOKEN, serving
 
 ROOT = Path(__file__).resolve().parent.parent
-FILES = {hub.CONFIG, hub.ADAPTER_CONFIG, hub.ADAPTER, hub.HEAD, hub.CARD}
+FILES = set(hub.FILES)
 
 
 @pytest.fixture(scope="module")
@@ -273,9 +271,6 @@ def test_base_named_by_the_environment_must_be_a_file(monkeypatch, tmp_path):
 
 # The Hub, over loopback: huggingface_hub's own client against a server that speaks its protocol.
 
-COMMIT = "1" * 40
-TOKEN = "hf_secret_of_the_server"
-
 CLIENT = """
 import json, sys, time
 from sac import hub
@@ -293,64 +288,13 @@ for name in sys.argv[1:]:
 """
 
 
-class _Hub(BaseHTTPRequestHandler):
-    """The endpoints behind `snapshot_download`. `server.repositories`: name -> {file: content}, or an error."""
-
-    protocol_version = "HTTP/1.1"
-
-    def do_GET(self):
-        self.server.requests.append((self.path, dict(self.headers)))
-        path = unquote(urlsplit(self.path).path).strip("/")
-        kind, _, rest = path.removeprefix("api/").partition("/") if path.startswith("api/") else ("file", "", path)
-        name = "/".join(rest.split("/")[:2])
-        files = self.server.repositories.get(name, (404, "RepoNotFound"))
-        if isinstance(files, tuple):
-            status, code = files
-            return self._send(status, b"{}", **({"X-Error-Code": code} if code else {}))
-        if kind == "file":
-            return self._file(files, rest.split("/", 4)[4])
-        if "/tree/" in rest:
-            return self._json([_entry(file, content) for file, content in files.items()])
-        return self._json({"id": name, "sha": COMMIT, "siblings": [{"rfilename": file} for file in files], "tags": []})
-
-    do_HEAD = do_GET
-
-    def _file(self, files, file):
-        if file not in files:
-            return self._send(404, b"", **{"X-Error-Code": "EntryNotFound"})
-        content = files[file]
-        self._send(200, content, ETag=f'"{_blob(content)}"', **{"X-Repo-Commit": COMMIT, "X-Linked-Size": len(content)})
-
-    def _json(self, answer):
-        self._send(200, json.dumps(answer).encode(), **{"Content-Type": "application/json"})
-
-    def _send(self, status, content, **headers):
-        self.send_response(status)
-        for name, value in {"Content-Length": len(content), **headers}.items():
-            self.send_header(name, str(value))
-        self.end_headers()
-        if self.command == "GET":
-            self.wfile.write(content)
-
-    def log_message(self, *args):
-        pass
-
-
-def _blob(content: bytes) -> str:
-    return hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
-
-
-def _entry(file: str, content: bytes) -> dict:
-    return {"type": "file", "path": file, "size": len(content), "oid": _blob(content)}
-
-
 def _ask(port: int, home: Path, *names: str, **extra: str) -> dict[str, tuple[str, float]]:
     """What a fresh process that holds a token says of each name, and in how many seconds."""
     environment = {k: v for k, v in os.environ.items() if not k.startswith("HF_") and "proxy" not in k.lower()}
     environment |= {
         "HF_ENDPOINT": f"http://127.0.0.1:{port}",
         "HF_HOME": str(home),
-        "HF_TOKEN": TOKEN,
+        "HF_TOKEN": SERVERS_TOKEN,
         "HF_HUB_DISABLE_XET": "1",
         "HF_HUB_DISABLE_TELEMETRY": "1",
         "PYTHONPATH": str(ROOT),
@@ -368,21 +312,17 @@ def _ask(port: int, home: Path, *names: str, **extra: str) -> dict[str, tuple[st
 def asked(saved, tmp_path_factory):
     """Several repositories asked for in one process; `requests` is all that the server saw."""
     good = {p.name: p.read_bytes() for p in saved.iterdir()}
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _Hub)
-    server.requests = []
-    server.repositories = {
-        "owner/good": {**good, "virus.py": b"raise SystemExit", "pytorch_model.bin": b"\x80"},
-        "owner/portal": {**good, hub.HEAD: b"<!doctype html><title>Sign in to this network</title>"},
-        "owner/incomplete": {k: v for k, v in good.items() if k != hub.ADAPTER},
-        "owner/empty": {},
-        "owner/gated": (403, "GatedRepo"),
-        "owner/broken": (500, ""),
-    }
-    threading.Thread(target=server.serve_forever, daemon=True).start()
     home = tmp_path_factory.mktemp("hub")
-    answers = _ask(server.server_port, home, "owner/good", "owner/unknown", *list(server.repositories)[1:])
-    server.shutdown()
-    server.server_close()
+    with serving() as server:
+        server.repositories |= {
+            "owner/good": {**good, "virus.py": b"raise SystemExit", "pytorch_model.bin": b"\x80"},
+            "owner/portal": {**good, hub.HEAD: b"<!doctype html><title>Sign in to this network</title>"},
+            "owner/incomplete": {k: v for k, v in good.items() if k != hub.ADAPTER},
+            "owner/empty": {},
+            "owner/gated": (403, "GatedRepo"),
+            "owner/broken": (500, ""),
+        }
+        answers = _ask(server.server_port, home, "owner/good", "owner/unknown", *list(server.repositories)[1:])
     again = _ask(server.server_port, home, "owner/good", "owner/never-seen")
     return SimpleNamespace(answers=answers, again=again, requests=server.requests, home=home)
 
@@ -400,7 +340,7 @@ def test_the_servers_token_is_never_sent(asked):
     assert len(asked.requests) > 10
     for path, headers in asked.requests:
         assert "authorization" not in {name.lower() for name in headers}, path
-        assert TOKEN not in str(headers)
+        assert SERVERS_TOKEN not in str(headers)
 
 
 @pytest.mark.parametrize(
@@ -417,7 +357,7 @@ def test_the_servers_token_is_never_sent(asked):
 def test_what_the_hub_lacks_is_said_in_a_sentence(asked, name, words):
     said, _ = asked.answers[name]
     assert said.startswith("CheckpointError: ") and words in said
-    assert str(asked.home) not in said and TOKEN not in said
+    assert str(asked.home) not in said and SERVERS_TOKEN not in said
 
 
 def test_without_the_hub_what_is_here_still_loads(asked):

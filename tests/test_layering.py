@@ -14,7 +14,7 @@ LEVELS = (
     ("sac.decoding",),
     ("sac.model", "sac.prompts", "sac.images", "sac.intensities", "sac.labels", "sac.bundle"),
     ("sac.inference",),
-    ("sac.hub", "sac.cases", "sac.export", "sac.overlay", "sac.metrics"),
+    ("sac.repository", "sac.hub", "sac.publish", "sac.cases", "sac.export", "sac.overlay", "sac.metrics"),
     ("sac.ui", "sac.__main__", "training"),
     ("app",),
 )
@@ -25,7 +25,7 @@ HOMES = {
     **dict.fromkeys(("torch", "torchvision", "segment_anything", "peft", "accelerate", "safetensors"), TORCH),
     "gradio": ("app", "sac.ui", "training.tab*"),
     "gradio_client": ("app", "sac.ui", "training.tab*"),
-    "huggingface_hub": ("sac.hub", "training.datasets"),
+    "huggingface_hub": ("sac.repository", "sac.hub", "sac.publish", "training.datasets"),
 }
 """Heavy libraries, and who may import them."""
 

@@ -1,0 +1,217 @@
+"""The Hub, over loopback: what huggingface_hub's own client asks of it to read and to write a repository."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import unquote, urlsplit
+
+COMMIT = "1" * 40
+SERVERS_TOKEN = "hf_secret_of_the_server"
+"""What the process under test has in its environment, and must send nowhere."""
+
+
+class LoopbackHub(ThreadingHTTPServer):
+    """repositories: name -> {file: content}, or an error (status, code). A data set's name begins with `datasets/`;
+    of a revision other than main it ends with `@revision`. facts: name -> what its page says beside (private, gated).
+    writers: token -> the owner whose repositories it may write. silent: parts of paths that never get an answer.
+    requests: (path, headers) of all that was asked. ranges: whether parts of files are given; most: bytes after which
+    a connection ends.
+    """
+
+    daemon_threads = True
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.repositories, self.facts, self.writers = {}, {}, {}
+        self.silent, self.requests, self.commits, self.stored = [], [], [], {}
+        self.closing = threading.Event()
+        self.ranges, self.most = True, None
+
+    @property
+    def address(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}"
+
+    def revision(self, name: str, revision: str) -> tuple[str, dict | tuple]:
+        """(commit, files or error) of a repository at a branch or commit."""
+        branches = {n.partition("@")[2] or "main": n for n in self.repositories if n.partition("@")[0] == name}
+        if not branches:
+            return "", (404, "RepoNotFound")
+        found = next((b for b in branches if revision in (b, commit_of(b))), None)
+        return (commit_of(found), self.repositories[branches[found]]) if found else ("", (404, "RevisionNotFound"))
+
+    def headers_sent(self) -> str:
+        return str([headers for _, headers in self.requests])
+
+
+@contextmanager
+def serving() -> Iterator[LoopbackHub]:
+    server = LoopbackHub()
+    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+    try:
+        yield server
+    finally:
+        server.closing.set()
+        server.shutdown()
+        server.server_close()
+
+
+@contextmanager
+def spoken_to(address: str, home, patch) -> Iterator[None]:
+    """This process takes `address` for the Hub, `home` for its cache, and holds a token of its own."""
+    from huggingface_hub import close_session, constants
+
+    patch.setattr(constants, "ENDPOINT", address)
+    patch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", address + "/{repo_id}/resolve/{revision}/{filename}")
+    patch.setattr(constants, "HF_HUB_CACHE", str(home))
+    patch.setenv("HF_TOKEN", SERVERS_TOKEN)
+    patch.setenv("NO_PROXY", "*")
+    close_session()
+    yield
+    close_session()
+
+
+def commit_of(branch: str) -> str:
+    return COMMIT if branch == "main" else hashlib.sha1(branch.encode()).hexdigest()
+
+
+def blob(content: bytes) -> str:
+    return hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
+
+
+class Handler(BaseHTTPRequestHandler):
+    """One request. What reads goes to `_read`, what writes to the method of its endpoint."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self):
+        path = self._heard()
+        is_api = path.startswith("api/")
+        rest = path.removeprefix("api/").removeprefix("models/").split("/")
+        kind = [rest.pop(0)] if rest[0] == "datasets" else []
+        name, rest = "/".join(kind + rest[:2]), rest[2:]
+        asked = rest.pop(0) if rest else "revision"  # revision, tree or resolve
+        commit, files = self.server.revision(name, rest.pop(0) if rest else "main")
+        if self.server.facts.get(name, {}).get("private") and not self._may_write(name):
+            files = (401, "RepoNotFound")
+        if isinstance(files, tuple):
+            return self._refuse(*files)
+        if not is_api:
+            return self._file(name, commit, files, "/".join(rest))
+        if asked == "tree":
+            return self._json([_entry(file, content) for file, content in files.items()])
+        siblings = [
+            {"rfilename": file, "size": len(content), "blobId": blob(content)} for file, content in files.items()
+        ]
+        told = {"id": name.removeprefix("datasets/"), "sha": commit, "siblings": siblings, "tags": [], "private": False}
+        return self._json(told | self.server.facts.get(name, {}))
+
+    do_HEAD = do_GET
+
+    def do_POST(self):
+        path = self._heard()
+        if path == "api/validate-yaml":
+            return self._json({})
+        if path == "api/repos/create":
+            return self._create(json.loads(self.body))
+        name = "/".join(path.removeprefix("api/models/").split("/")[:2]).removesuffix(".git")
+        if not self._may_write(name):
+            return self._refuse(*self._why(name))
+        if "/preupload/" in path:
+            return self._json({"files": [_mode(file) for file in json.loads(self.body)["files"]]})
+        if path.endswith("/objects/batch"):
+            return self._json({"objects": [self._action(o) for o in json.loads(self.body)["objects"]]})
+        return self._commit(name, [json.loads(line) for line in self.body.splitlines()])
+
+    def do_PUT(self):
+        path = self._heard()
+        self.server.stored[path.removeprefix("lfs/")] = self.body
+        self._send(200, b"")
+
+    def _heard(self) -> str:
+        """The path of this request, which is written down; its content is in `body`."""
+        self.body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        self.server.requests.append((self.path, {name.lower(): value for name, value in self.headers.items()}))
+        path = unquote(urlsplit(self.path).path).strip("/")
+        if any(part in path for part in self.server.silent):
+            self.server.closing.wait(60)
+        # a revision may hold slashes: refs/convert/parquet
+        return unquote(path).replace("refs/convert/parquet", commit_of("refs/convert/parquet"))
+
+    def _token(self) -> str:
+        return self.headers.get("Authorization", "").removeprefix("Bearer ")
+
+    def _may_write(self, name: str) -> bool:
+        return self.server.writers.get(self._token()) == name.split("/")[0]
+
+    def _why(self, name: str) -> tuple[int, str]:
+        return (403, "") if self._token() in self.server.writers else (401, "")
+
+    def _create(self, asked: dict):
+        name = f"{asked['organization']}/{asked['name']}"
+        if not self._may_write(name):
+            return self._refuse(*self._why(name))
+        if name in self.server.repositories:
+            return self._send(409, json.dumps({"url": f"{self.server.address}/{name}"}).encode())
+        self.server.repositories[name] = {}
+        self.server.facts[name] = {"private": asked["visibility"] == "private"}
+        return self._json({"url": f"{self.server.address}/{name}"})
+
+    def _action(self, wanted: dict) -> dict:
+        return wanted | {"actions": {"upload": {"href": f"{self.server.address}/lfs/{wanted['oid']}"}}}
+
+    def _commit(self, name: str, lines: list[dict]):
+        files = self.server.repositories[name]
+        for line in lines:
+            value = line["value"]
+            if line["key"] == "file":
+                files[value["path"]] = base64.b64decode(value["content"])
+            elif line["key"] == "lfsFile":
+                files[value["path"]] = self.server.stored[value["oid"]]
+        self.server.commits.append((name, [line["key"] for line in lines]))
+        return self._json({"commitUrl": f"{self.server.address}/{name}/commit/{COMMIT}", "commitOid": COMMIT})
+
+    def _file(self, name: str, commit: str, files: dict, file: str):
+        if self.server.facts.get(name, {}).get("gated"):
+            return self._refuse(401, "GatedRepo")
+        if file not in files:
+            return self._refuse(404, "EntryNotFound")
+        content, status = files[file], 200
+        headers = {"ETag": f'"{blob(content)}"', "X-Repo-Commit": commit, "X-Linked-Size": len(content)}
+        if self.headers.get("Range") and self.server.ranges:
+            first, _, last = self.headers["Range"].removeprefix("bytes=").partition("-")
+            content, status = content[int(first) : int(last or len(content)) + 1], 206
+        return self._send(status, content, **headers)
+
+    def _refuse(self, status: int, code: str):
+        return self._send(status, b"{}", **({"X-Error-Code": code} if code else {}))
+
+    def _json(self, answer):
+        self._send(200, json.dumps(answer).encode(), **{"Content-Type": "application/json"})
+
+    def _send(self, status, content, **headers):
+        self.send_response(status)
+        for name, value in {"Content-Length": len(content), **headers}.items():
+            self.send_header(name, str(value))
+        self.end_headers()
+        if self.command != "HEAD":
+            most = self.server.most
+            self.wfile.write(content[:most])
+            self.close_connection = self.close_connection or (most is not None and most < len(content))
+
+    def log_message(self, *args):
+        pass
+
+
+def _entry(file: str, content: bytes) -> dict:
+    return {"type": "file", "path": file, "size": len(content), "oid": blob(content)}
+
+
+def _mode(file: dict) -> dict:
+    large = file["path"].endswith(".safetensors")
+    return {"path": file["path"], "uploadMode": "lfs" if large else "regular", "shouldIgnore": False}

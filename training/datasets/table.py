@@ -1,0 +1,147 @@
+"""A table: a parquet file with a column of images and one of masks, row by row."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO, TypeVar
+
+import numpy as np
+
+from sac.decoding import KEPT
+from sac.decoding.decoded import spoken
+from sac.errors import DataError, ImageError
+from sac.images import read_image
+from sac.labels import read_labels
+from training.datasets.sample import Sample
+
+ROOT = Path(__file__).parents[2]
+LINE = 2**20
+"""Bytes that a line of the reading process may have."""
+
+Answers = Iterator[tuple[dict[str, Any], list[bytes]]]
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row's image file and mask files, as bytes, or why they are refused. is_list: whether each mask is a nucleus."""
+
+    name: str
+    image: bytes = b""
+    masks: tuple[bytes, ...] = ()
+    is_list: bool = False
+    refused: str = ""
+
+
+def samples(
+    path: Path, source: str, room: Path, columns: tuple[str, str] = ("", ""), first: int = 1
+) -> Iterator[Sample | DataError]:
+    """Each row as a sample, or what is wrong with it; what is wrong with the table comes last.
+
+    columns: of images and of masks, "" for the one that is called so. Each picture is for a moment a file in the
+    folder `room`, and goes through the same door as one that was uploaded. first: the number of the first row.
+    """
+    try:
+        with _asked(path, source, columns) as answers:
+            next(answers)
+            for number, row in enumerate(_rows(answers), start=first):
+                yield _sample(row, f"{spoken(source)} row {number}", source, room)
+    except DataError as error:
+        yield error
+
+
+def columns_of(path: Path, name: str = "") -> tuple[list[str], list[str]]:
+    """The columns that may hold images and those that may hold masks, likely ones first. Raises DataError."""
+    with _asked(path, name or path.name) as answers:
+        told, _ = next(answers)
+        return list(told["images"]), list(told["masks"])
+
+
+def _sample(row: Row, where: str, source: str, room: Path) -> Sample | DataError:
+    if row.refused:
+        return DataError(f"{where}: {row.refused}")
+    try:
+        image = _through(room, row.image, lambda file: read_image(file, f"{where}: its image").pixels)
+        labels, doubts = _labels(row, image.shape[:2], where, room)
+        return Sample(spoken(row.name) or where, image, labels, source, doubts)
+    except ImageError as error:
+        return DataError(str(error))
+
+
+def _labels(row: Row, size: tuple[int, int], where: str, room: Path) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Labels (H, W) int32 of a row, and what makes them doubtful. What a single file may be doubted for belongs here."""
+    maps = (_through(room, mask, lambda file: read_labels(file, size, f"{where}: its mask")) for mask in row.masks)
+    return _combined(maps, size) if row.is_list else (next(maps), ())
+
+
+def _combined(masks: Iterable[np.ndarray], size: tuple[int, int]) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Masks of a nucleus each as labels: where two overlap, the later one is given the pixels."""
+    labels, overlap = np.zeros(size, np.int32), False
+    for number, mask in enumerate(masks, start=1):
+        overlap |= bool(labels[mask > 0].any())
+        labels[mask > 0] = number
+    return labels, ("overlap",) if overlap else ()
+
+
+def _through(room: Path, content: bytes, read: Callable[[Path], T]) -> T:
+    """What `read` makes of a file with that content, which is there for as long."""
+    file = room / "cell"
+    try:
+        file.write_bytes(content)
+        return read(file)
+    finally:
+        file.unlink(missing_ok=True)
+
+
+def _rows(answers: Answers) -> Iterator[Row]:
+    for told, contents in answers:
+        if "refused" in told:
+            yield Row(told["name"], refused=told["refused"])
+        else:
+            yield Row(told["name"], contents[0], tuple(contents[1:]), told["list"])
+
+
+@contextmanager
+def _asked(path: Path, source: str, columns: tuple[str, str] | None = None) -> Iterator[Answers]:
+    """What the process that reads the file answers: its columns, then its rows where columns are wanted."""
+    asked = {"path": str(path.resolve()), "name": spoken(source), "columns": columns}
+    environment = {name: os.environ[name] for name in KEPT if name in os.environ}
+    environment |= {"OPENBLAS_NUM_THREADS": "1"}
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
+    command = [sys.executable, "-m", "training.datasets.cells"]
+    with subprocess.Popen(command, cwd=ROOT, env=environment, **pipes) as child:
+        try:
+            child.stdin.write(json.dumps(asked).encode() + b"\n")
+            child.stdin.close()
+            yield _answers(child.stdout, spoken(source))
+        finally:
+            child.kill()
+
+
+def _answers(stream: BinaryIO, source: str) -> Answers:
+    """Lines and the contents behind them, until the end. Raises DataError with the process's own sentence."""
+    while True:
+        try:
+            told = json.loads(stream.readline(LINE))
+            contents = [_exactly(stream, size) for size in told.get("sizes", ())]
+        except ValueError as error:  # no answer, or half of one: its limits ended the process
+            raise DataError(f"{source} is damaged, or takes too much memory or time to be read") from error
+        if "error" in told:
+            raise DataError(told["error"])
+        if "end" in told:
+            return
+        yield told, contents
+
+
+def _exactly(stream: BinaryIO, size: int) -> bytes:
+    content = stream.read(size)
+    if len(content) != size:
+        raise ValueError("a content ends early")
+    return content
