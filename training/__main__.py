@@ -12,7 +12,7 @@ from sac.config import SACConfig
 from sac.errors import SacError
 from sac.flags import add_flags, read_flags
 from training import benchmark, scales, speed
-from training.bring import SET, named, training_set
+from training.bring import SET, Named, training_set
 from training.fit import fit
 from training.options import FitOptions, Task
 from training.pretrain import PretrainOptions, pretrain_to
@@ -40,7 +40,9 @@ def _parser() -> argparse.ArgumentParser:
     pretrain.set_defaults(run=_pretrain)
 
     fit = commands.add_parser("fit", help="train SAC on images with instance labels")
-    fit.add_argument("--data", nargs="+", required=True, help="folders with images/ and labels/")
+    fit.add_argument("--data", nargs="+", required=True, help="folders, zips, tables, or owner/name on the Hub")
+    fit.add_argument("--split", default="", help="split of a data set on the Hub")
+    fit.add_argument("--columns", nargs=2, default=("", ""), metavar=("IMAGE", "MASK"), help="its columns")
     fit.add_argument("--out", type=Path, required=True, help="folder for the checkpoint and the training's state")
     fit.add_argument("--resume", action="store_true", help="go on from the newest state in --out")
     add_flags(fit, FitOptions)
@@ -73,8 +75,9 @@ def _fit(parsed: argparse.Namespace) -> None:
     """Gathers the data, unless it is resumed and has them, and trains."""
     command = shlex.join(["python", "-m", "training", *sys.argv[1:]])
     changes = {f.name: getattr(parsed, f.name) for f in fields(SACConfig) if hasattr(parsed, f.name)}
-    task = Task(read_flags(FitOptions, parsed), changes, parsed.out.name, tuple(map(named, parsed.data)), command)
-    fitted = fit(parsed.out, training_set(parsed.data, parsed.out / SET, parsed.resume), task, parsed.resume)
+    named = Named(tuple(parsed.data), parsed.split, tuple(parsed.columns))
+    task = Task(read_flags(FitOptions, parsed), changes, parsed.out.name, named.titles, command)
+    fitted = fit(parsed.out, training_set(named, parsed.out / SET, parsed.resume), task, parsed.resume)
     if fitted.outcome:
         print(fitted.outcome.sentence)
 

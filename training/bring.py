@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from accelerate import PartialState
 
 from sac.errors import DataError
-from training.datasets.folder import find_pairs, load
+from training.datasets import files, from_hub
 from training.datasets.gather import SURVEY, TrainingSet, gather
 from training.datasets.sample import Sample
 
@@ -16,20 +19,44 @@ SET = "set"
 """Folder, in that of a training, which holds its training set."""
 
 
-def training_set(data: list[str], folder: Path, resume: bool) -> TrainingSet:
-    """The training set of what `data` names, in `folder`: as it is there when a training is resumed, else made anew."""
+@dataclass(frozen=True)
+class Named:
+    """What the command line says of the data. split, columns: of data sets on the Hub; "" leaves the choice to names."""
+
+    data: tuple[str, ...]
+    split: str = ""
+    columns: tuple[str, str] = ("", "")
+
+    @property
+    def titles(self) -> tuple[str, ...]:
+        """What a card calls them: folders by their last two names, the others as they were named."""
+        return tuple(map(title, self.data))
+
+
+def training_set(named: Named, folder: Path, resume: bool) -> TrainingSet:
+    """The training set of what was named, in `folder`: as it is there when a training is resumed, else made anew."""
     state = PartialState()
     if state.is_main_process and not (resume and (folder / SURVEY).exists()):
-        gather(_brought(data), folder)
+        with TemporaryDirectory(prefix="sac-") as place:
+            survey = gather(brought(named, Path(place)), folder).survey
+        for sentence in (*survey.refused, *survey.problems):
+            print(sentence, file=sys.stderr)
     state.wait_for_everyone()
     return TrainingSet(folder)
 
 
-def _brought(data: list[str]) -> Iterator[Sample | DataError]:
-    for name in data:
-        yield from (load(pair, source=named(name)) for pair in find_pairs(Path(name)))
+def brought(named: Named, place: Path) -> Iterator[Sample | DataError]:
+    """Everything that was named, one after the other. A path that is here goes before a name on the Hub."""
+    for name in named.data:
+        if Path(name).exists():
+            found = files.samples([Path(name)], place, links=True)
+        elif Path(name).is_absolute() or name.count("/") != 1:
+            raise DataError(f"{name} is not there: a folder, a file or owner/name on the Hub is needed")
+        else:
+            found = from_hub.samples(name, named.split, named.columns, place)
+        yield from (replace(s, source=title(name)) if isinstance(s, Sample) else s for s in found)
 
 
-def named(folder: str) -> str:
-    """What a card calls a folder of data."""
-    return f"{Path(folder).resolve().parent.name}/{Path(folder).resolve().name}"
+def title(name: str) -> str:
+    path = Path(name).resolve()
+    return f"{path.parent.name}/{path.name}" if path.exists() else name
