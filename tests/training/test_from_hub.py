@@ -131,6 +131,14 @@ def test_only_parquet_files_are_fetched_and_no_token_is_shown(server, tmp_path):
     assert SERVERS_TOKEN not in server.headers_sent()
 
 
+def test_of_many_configurations_the_first_are_looked_into(server, monkeypatch):
+    server.repositories["datasets/owner/cells"] = {f"c{n}/train.parquet": table(1) for n in range(5)}
+    monkeypatch.setattr(from_hub, "ASKED", 2)
+    told = splits("owner/cells")
+    assert [bool(split.images) for split in told.values()] == [True, True, False, False, False]
+    assert sum("/resolve/" in path for path, _ in server.requests) == 2
+
+
 def test_what_the_hub_made_of_other_files_is_read(server, tmp_path):
     server.repositories["datasets/owner/cells"] = {"images/a.png": packed(picture())}
     server.repositories["datasets/owner/cells@refs/convert/parquet"] = {"default/train/0000.parquet": table(3)}

@@ -21,7 +21,7 @@ from PIL import Image
 
 from sac.errors import DataError
 from training.datasets.sample import Sample
-from training.datasets.table import columns_of, samples
+from training.datasets.table import _answers, columns_of, samples
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -273,6 +273,14 @@ def test_memory_is_bounded(tmp_path):
     code = "from training.datasets import cells; cells._limit(); bytes(cells.MEMORY)"
     ran = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
     assert ran.stderr.endswith("MemoryError\n")
+
+
+@pytest.mark.parametrize(
+    "answer", [b"", b"3\n", b"{", b'{"sizes": [-1]}\n', b'{"sizes": [9000000000]}\n', b'{"sizes": 1}\n']
+)
+def test_what_a_process_says_that_a_file_had_taken_over_is_judged(answer):
+    with pytest.raises(DataError, match="cells is damaged"):
+        list(_answers(io.BytesIO(answer), "cells"))
 
 
 READER = """

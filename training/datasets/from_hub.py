@@ -34,6 +34,8 @@ NUMBER = re.compile(r"(part[-_.]?)?\d*")
 FOOTER = 2**18
 """Bytes at a file's end that nearly always hold what it says of its columns; else they are asked for again."""
 LARGEST_FOOTER = 2**24
+ASKED = 20
+"""Configurations whose columns are asked for; those of others are found when they are read."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,7 @@ class Repository:
         if not wanted and len(self.splits) == 1:
             return next(iter(self.splits.values()))
         if wanted not in self.splits:
-            raise DataError(f"{self.name} has no split {spoken(wanted)!r}; it has {', '.join(list(self.splits)[:20])}")
+            raise DataError(f"{self.name} has no split {spoken(wanted)!r}; it has {spoken(', '.join(self.splits))}")
         return self.splits[wanted]
 
 
@@ -74,7 +76,7 @@ def splits(name: str) -> dict[str, Split]:
     for title, split in repository.splits.items():
         config = title.rpartition("/")[0]
         if config not in columns:  # splits of a configuration have the same columns
-            columns[config] = _columns(repository, *split.files[0])
+            columns[config] = _columns(repository, *split.files[0]) if len(columns) < ASKED else ((), ())
         found[title] = replace(split, images=tuple(columns[config][0]), masks=tuple(columns[config][1]))
     return found
 
@@ -89,7 +91,7 @@ def samples(name: str, split: str, columns: tuple[str, str], room: Path) -> Iter
         chosen = repository.split(split)
         if chosen.size > LIMITS.zip_bytes:
             most = f"{LIMITS.zip_bytes / 2**30:.0f} are accepted"
-            raise DataError(f"{name} {split}: its files have {chosen.size / 2**30:.1f} GB; up to {most}")
+            raise DataError(f"{name} {spoken(split)}: its files have {chosen.size / 2**30:.1f} GB; up to {most}")
         number = 1
         for file, size in chosen.files:
             for sample in _fetched(repository, file, size, columns, room, number):
@@ -124,9 +126,10 @@ def _repository(name: str) -> Repository:
         found = _files(info)
     if not found:
         raise DataError(f"{name} has no parquet files on the Hub; upload its images and masks instead")
-    titles = dict.fromkeys(split_of(path) for path, _ in found)
-    files = {title: tuple(file for file in found if split_of(file[0]) == title) for title in titles}
-    return Repository(repository, info.sha, {title: Split(files[title]) for title in titles})
+    files: dict[str, list[tuple[str, int]]] = {}
+    for file in found:
+        files.setdefault(split_of(file[0]), []).append(file)
+    return Repository(repository, info.sha, {title: Split(tuple(some)) for title, some in files.items()})
 
 
 def _info(repository: str, revision: str | None) -> DatasetInfo:

@@ -14,6 +14,7 @@ from typing import Any, BinaryIO, TypeVar
 
 import numpy as np
 
+from sac.config import LIMITS
 from sac.decoding import KEPT
 from sac.decoding.decoded import spoken
 from sac.errors import DataError, ImageError
@@ -130,14 +131,25 @@ def _answers(stream: BinaryIO, source: str) -> Answers:
     while True:
         try:
             told = json.loads(stream.readline(LINE))
-            contents = [_exactly(stream, size) for size in told.get("sizes", ())]
-        except ValueError as error:  # no answer, or half of one: its limits ended the process
+            contents = [_exactly(stream, size) for size in _judged(told.get("sizes", []))]
+        except (
+            ValueError,
+            TypeError,
+            AttributeError,
+        ) as error:  # no answer, or half of one: its limits ended the process
             raise DataError(f"{source} is damaged, or takes too much memory or time to be read") from error
         if "error" in told:
             raise DataError(told["error"])
         if "end" in told:
             return
         yield told, contents
+
+
+def _judged(sizes: list[int]) -> list[int]:
+    """A process that a file had taken over could say anything."""
+    if min(sizes, default=0) < 0 or sum(sizes) > LIMITS.upload:
+        raise ValueError(f"contents of {sum(sizes)} bytes")
+    return sizes
 
 
 def _exactly(stream: BinaryIO, size: int) -> bytes:
