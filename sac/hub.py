@@ -58,6 +58,11 @@ def load(name: str, device: str = "cpu") -> SAC:
     return _moved(sac, device).eval().learning(False)
 
 
+def config_of(name: str) -> SACConfig:
+    """What a checkpoint is, without its weights. Raises CheckpointError."""
+    return _read_config(_find(name))
+
+
 def _moved(sac: SAC, device: str) -> SAC:
     try:
         return sac.to(torch.device(device))

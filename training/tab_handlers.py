@@ -53,7 +53,7 @@ class Teaching:
 
     @shows_errors
     def start(
-        self, draft: Job | None, key: str, title: str, start: str, quick: bool, *values: Any, request: gr.Request
+        self, request: gr.Request, draft: Job | None, key: str, title: str, start: str, quick: bool, *values: Any
     ) -> tuple:
         """Puts a training into the queue, if it fits this machine."""
         if draft is None:

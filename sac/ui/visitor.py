@@ -45,7 +45,7 @@ def _secret() -> str:
     path = data_folder() / "secret"
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        with path.open("x", opener=_private) as file:
+        with open(path, "x", opener=_private) as file:
             file.write(secrets.token_urlsafe(32))
     except FileExistsError:
         pass

@@ -6,28 +6,28 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, TypeVar
+from typing import Any, BinaryIO
 
 import numpy as np
 
 from sac.config import LIMITS
-from sac.decoding import KEPT
+from sac.decoding import KEPT, Decoder
 from sac.decoding.decoded import spoken
 from sac.errors import DataError, ImageError
 from sac.images import read_image
-from sac.labels import read_labels
-from training.datasets.sample import Sample
+from sac.labels import LabelImage, read_label_image
+from training.datasets.outlines import Drawing
+from training.datasets.sample import Sample, doubts_of
 
 ROOT = Path(__file__).parents[2]
 LINE = 2**20
 """Bytes that a line of the reading process may have."""
 
 Answers = Iterator[tuple[dict[str, Any], list[bytes]]]
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -50,10 +50,11 @@ def samples(
     folder `room`, and goes through the same door as one that was uploaded. first: the number of the first row.
     """
     try:
-        with _asked(path, source, columns) as answers:
+        with _asked(path, source, columns) as answers, Decoder() as decoder:
             next(answers)
+            reading = _Reading(source, room / "cell", decoder)
             for number, row in enumerate(_rows(answers), start=first):
-                yield _sample(row, f"{spoken(source)} row {number}", source, room)
+                yield reading.sample(row, f"{spoken(source)} row {number}")
     except DataError as error:
         yield error
 
@@ -65,40 +66,51 @@ def columns_of(path: Path, name: str = "") -> tuple[list[str], list[str]]:
         return list(told["images"]), list(told["masks"])
 
 
-def _sample(row: Row, where: str, source: str, room: Path) -> Sample | DataError:
-    if row.refused:
-        return DataError(f"{where}: {row.refused}")
-    try:
-        image = _through(room, row.image, lambda file: read_image(file, f"{where}: its image").pixels)
-        labels, doubts = _labels(row, image.shape[:2], where, room)
-        return Sample(spoken(row.name) or where, image, labels, source, doubts)
-    except ImageError as error:
-        return DataError(str(error))
+@dataclass(frozen=True)
+class _Reading:
+    """Reads rows of a table called `source`. Each picture is for a moment the file `cell`, which `decoder` decodes."""
 
+    source: str
+    cell: Path
+    decoder: Decoder
 
-def _labels(row: Row, size: tuple[int, int], where: str, room: Path) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Labels (H, W) int32 of a row, and what makes them doubtful. What a single file may be doubted for belongs here."""
-    maps = (_through(room, mask, lambda file: read_labels(file, size, f"{where}: its mask")) for mask in row.masks)
-    return _combined(maps, size) if row.is_list else (next(maps), ())
+    def sample(self, row: Row, where: str) -> Sample | DataError:
+        if row.refused:
+            return DataError(f"{where}: {row.refused}")
+        try:
+            image = self._image(row.image, f"{where}: its image")
+            labels, doubts = self._labels(row, image.shape[:2], f"{where}: its mask")
+            return Sample(spoken(row.name) or where, image, labels, self.source, doubts)
+        except ImageError as error:
+            return DataError(str(error))
 
+    def _image(self, content: bytes, name: str) -> np.ndarray:
+        with self._file(content) as path:
+            return read_image(path, name, decoder=self.decoder).pixels
 
-def _combined(masks: Iterable[np.ndarray], size: tuple[int, int]) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Masks of a nucleus each as labels: where two overlap, the later one is given the pixels."""
-    labels, overlap = np.zeros(size, np.int32), False
-    for number, mask in enumerate(masks, start=1):
-        overlap |= bool(labels[mask > 0].any())
-        labels[mask > 0] = number
-    return labels, ("overlap",) if overlap else ()
+    def _labels(self, row: Row, size: tuple[int, int], name: str) -> tuple[np.ndarray, tuple[str, ...]]:
+        """Labels (H, W) int32 of a row, and what makes them doubtful. Of a list, each mask is a nucleus."""
+        if not row.is_list:
+            found = self._label_image(next(iter(row.masks)), size, name)
+            return found.labels, doubts_of(found)
+        drawing, jpeg = Drawing(size), False
+        for mask in row.masks:
+            found = self._label_image(mask, size, name)
+            drawing.add_mask(found.labels > 0)
+            jpeg |= found.is_jpeg
+        return drawing.labels, ("jpeg",) * jpeg + ("overlap",) * drawing.overlap
 
+    def _label_image(self, content: bytes, size: tuple[int, int], name: str) -> LabelImage:
+        with self._file(content) as path:
+            return read_label_image(path, name, self.decoder, size)
 
-def _through(room: Path, content: bytes, read: Callable[[Path], T]) -> T:
-    """What `read` makes of a file with that content, which is there for as long."""
-    file = room / "cell"
-    try:
-        file.write_bytes(content)
-        return read(file)
-    finally:
-        file.unlink(missing_ok=True)
+    @contextmanager
+    def _file(self, content: bytes) -> Iterator[Path]:
+        try:
+            self.cell.write_bytes(content)
+            yield self.cell
+        finally:
+            self.cell.unlink(missing_ok=True)
 
 
 def _rows(answers: Answers) -> Iterator[Row]:
