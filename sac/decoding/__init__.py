@@ -69,6 +69,10 @@ class Decoder:
             return _answer(child.stdout)
         except (OSError, ValueError, TypeError, KeyError) as error:  # no answer, or half of one
             raise ImageError(_why(name, self._end(), time.monotonic() - begun)) from error
+        except BaseException as error:
+            if not isinstance(error, ImageError):  # an answer that nobody waited for must not become the next file's
+                self._end()
+            raise
         finally:
             late.cancel()
 

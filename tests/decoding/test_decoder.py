@@ -59,6 +59,20 @@ def ended():
     raise ValueError("the values end early")
 
 
+def test_an_answer_that_nobody_waited_for_is_not_the_next_files(tmp_path, monkeypatch):
+    first, second = saved(tmp_path / "a.png", picture()), saved(tmp_path / "b.png", picture()[::-1])
+
+    def interrupted(stream):
+        raise KeyboardInterrupt
+
+    with Decoder() as decoder:
+        monkeypatch.setattr(decoding, "_answer", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            decoder.decode(first, "a.png", View())
+        monkeypatch.undo()
+        assert np.array_equal(decoder.decode(second, "b.png", View()).values, picture()[::-1])
+
+
 def test_too_long_by_the_clock_costs_one_file(tmp_path, monkeypatch):
     path = saved(tmp_path / "a.png", picture())
     with Decoder() as decoder:

@@ -19,8 +19,11 @@ from sac.export import Result, coco_json, geojson, write_all
 from sac.images import Image
 from sac.inference.instances import Instances
 from sac.prompts import Prompts
+from training.datasets.coco import Listed, is_list
 from training.datasets.files import samples
 from training.datasets.gather import gather
+from training.datasets.geojson import outlines
+from training.datasets.outlines import Drawing, ring
 from training.datasets.sample import Sample
 
 SIZE = (24, 32)
@@ -194,8 +197,6 @@ def test_all_that_we_write_beside_an_image(tmp_path):
 def test_polygons_are_those_of_others_too():
     """Outlines between pixels' edges, against scikit-image's rule: centres, which it has at whole numbers."""
     rng = np.random.default_rng(0)
-    from training.datasets.outlines import Drawing, ring
-
     for _ in range(20):
         angles, radii = np.linspace(0, 2 * np.pi, 12, endpoint=False), rng.uniform(3, 10, 12)
         corners = np.stack([15.3 + radii * np.cos(angles), 12.1 + radii * np.sin(angles)], axis=1)
@@ -323,6 +324,12 @@ def test_xml_with_entities_or_files_of_others_is_refused(bring, head):
     assert not good and bad == ["a.xml has a document type; an ImageScope file of outlines has none"]
 
 
+def test_a_region_that_is_to_be_left_out_is_no_nucleus(tmp_path):
+    text = xml(boxes()).replace(b'Id="2" NegativeROA="0"', b'Id="2" NegativeROA="1"')
+    good, _ = read([laid(tmp_path, {"a.png": IMAGE, "a.xml": text})], tmp_path)
+    assert np.array_equal(good["a"].labels > 0, (boxes() > 0) & (boxes() != 2))
+
+
 @pytest.mark.parametrize(
     "text, words",
     [
@@ -369,6 +376,44 @@ def test_too_many_corners_and_too_large_files(tmp_path, monkeypatch):
     assert "million corners" in read([path], tmp_path)[1][0]
     monkeypatch.setattr("training.datasets.documents.LARGEST", 100)
     assert "MB; up to" in read([path], tmp_path)[1][0]
+
+
+def places(document, path=()):
+    """The way to each part of a document."""
+    yield path
+    inside = (
+        document.items() if isinstance(document, dict) else enumerate(document) if isinstance(document, list) else ()
+    )
+    for key, part in inside:
+        yield from places(part, (*path, key))
+
+
+@pytest.mark.parametrize("text", [geojson(result(truth())), coco("a.png"), coco("a.png", polygons=True)])
+def test_anything_in_any_place_of_a_document_is_read_or_refused(text):
+    """What no sentence is made for would come out as another error."""
+    odd, refused = [None, 5, -1, 1e300, "x", [], {}, [[]], True, 10**30, [1, 2]], 0
+    ways = [path for path in places(json.loads(text)) if path]
+    for number, path in enumerate(ways[:: max(1, len(ways) // 300)]):
+        document = json.loads(text)
+        part = document
+        for key in path[:-1]:
+            part = part[key]
+        part[path[-1]] = odd[number % len(odd)]
+        try:
+            drawn(document)
+        except DataError:
+            refused += 1
+    assert refused > 10
+
+
+def drawn(document):
+    if is_list(document):
+        listed = Listed(document, "all.json")
+        if "a.png" in listed.names:
+            listed.drawn("a.png", SIZE)
+    else:
+        for outline in outlines(document, "a.json"):
+            Drawing(SIZE).add_outline(outline)
 
 
 def test_coco_that_claims_a_thousand_million_pixels(bring):

@@ -34,6 +34,7 @@ class _Regions:
         self.name = name
         self.found: list[list[Piece]] = []
         self._corners: list[tuple[str | None, str | None]] = []
+        self._excludes = False
         self._depth = 0
 
     def refuse(self, *_: object) -> NoReturn:
@@ -44,13 +45,13 @@ class _Regions:
             raise DataError(f"{self.name} begins with {tag[:40]}; an ImageScope file of outlines with Annotations")
         self._depth += 1
         if tag == "Region":
-            self._corners = []
+            self._corners, self._excludes = [], told.get("NegativeROA") == "1"
         elif tag == "Vertex":
             self._corners.append((told.get("X"), told.get("Y")))
 
     def end(self, tag: str) -> None:
         self._depth -= 1
-        if tag == "Region":
+        if tag == "Region" and not self._excludes:
             self.found.append([[self._ring()]])
 
     def _ring(self) -> np.ndarray:

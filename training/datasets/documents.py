@@ -17,6 +17,8 @@ LISTS = 4_000_000
 def content(path: Path, name: str) -> bytes:
     """What is in an annotation file. Raises DataError where it is gone, or too large."""
     try:
+        if not path.is_file():
+            raise DataError(f"{name} is not a file")
         if path.stat().st_size > LARGEST:
             raise DataError(f"{name} has {path.stat().st_size / 2**20:.0f} MB; up to {LARGEST // 2**20} are accepted")
         return path.read_bytes()
