@@ -15,12 +15,13 @@ from training.crops import POOL, Crops
 from training.disk import room
 from training.lesson import framed
 
+EMBEDDINGS = "embeddings.safetensors"
 AT_ONCE = 4
 
 
 def embeddings(sac: SAC, crops: Crops, out: Path) -> Tensor:
     """Embeddings (POOL, C, h, w) float32 of all crops of the pool, kept in `out` for when the training is resumed."""
-    path = out / "embeddings.safetensors"
+    path = out / EMBEDDINGS
     if not path.exists():
         with room():
             partial = path.with_suffix(".partial")

@@ -33,13 +33,11 @@ class Examiner(Watcher):
 
     def begins(self, lesson: NucleiLesson) -> dict[str, Any]:
         """How it does before it learns, where it can do anything yet."""
-        if self.options.alone:
-            return {}
-        for name, exam in self.exams.items():
-            self.marks[name] = [self._look(name, lesson, number) for number in range(len(exam))]
-        return self._curves() | self._round(lesson)
+        return {} if self.options.alone else self._whole(lesson)
 
     def after(self, step: int, lesson: NucleiLesson) -> dict[str, Any]:
+        if step == self.options.steps:
+            return self._whole(lesson)
         if step <= self.options.alone or step % self.options.look_every:
             return {}
         turn = step // self.options.look_every
@@ -70,6 +68,12 @@ class Examiner(Watcher):
         for name, weight in lesson.named_parameters():
             if name in self.weights:
                 weight.data.copy_(self.weights[name])
+
+    def _whole(self, lesson: NucleiLesson) -> dict[str, Any]:
+        """Every tile, as before the first step and after the last."""
+        for name, exam in self.exams.items():
+            self.marks[name] = [self._look(name, lesson, number) for number in range(len(exam))]
+        return self._curves() | self._round(lesson)
 
     def _look(self, name: str, lesson: NucleiLesson, number: int) -> Marks:
         exam = self.exams[name]

@@ -91,6 +91,10 @@ class Job:
         (self.folder / BALLAST).unlink(missing_ok=True)
         self.tell("failed", said[:1].upper() + said[1:] + ("" if said.endswith(".") else "."))
 
+    @property
+    def is_stopping(self) -> bool:
+        return any((self.run / flag).exists() for flag in (PAUSE, CANCEL))
+
     def stop(self, how: str) -> None:
         """Asks it to pause (at a step that is saved) or to be cancelled; it hears within a step."""
         if self.status.get("state") == "queued":

@@ -31,11 +31,12 @@ HEADS = {"loss": "Loss", "dice": "Dice", "msa": "mSA"}
 def build_train_tab(page: gr.Blocks, segmenting: Segmenting) -> None:
     """Lays out the tab and wires its events; called inside a `gr.Tab`."""
     jobs = Jobs()
+    jobs.start_next()  # what waited when the server ended
     key, draft, seen = visitor_key(), gr.State(None), gr.State(None)
     with gr.Row(equal_height=False):
         with gr.Column(scale=1, min_width=320):
             data = gr.File(
-                label="Images with masks: a zip, files, or a parquet table", elem_id="train-data",
+                label="Images and masks, or a zip", elem_id="train-data",
                 file_count="multiple", type="filepath", height=130,
             )  # fmt: skip
             fix = gr.Button("Teach from my corrections", size="sm", elem_id="train-corrections")
@@ -128,7 +129,7 @@ def _hub_fields() -> HubFields:
 class AfterFields(NamedTuple):
     """What shows and uses a finished training."""
 
-    group: gr.Group
+    group: gr.Column
     words: gr.Markdown
     image: gr.Radio
     wipe: gr.ImageSlider
@@ -144,16 +145,17 @@ class AfterFields(NamedTuple):
 
 
 def _after_fields() -> AfterFields:
-    with gr.Group(visible=False, elem_id="train-after") as group:
-        words = gr.Markdown(elem_id="train-outcome", padding=True)
+    with gr.Column(visible=False, elem_id="train-after") as group:
+        words = gr.Markdown(elem_id="train-outcome")
         image = gr.Radio([], label="Image held out", elem_id="train-image")
         wipe = gr.ImageSlider(label="Before | after", interactive=False, elem_id="train-wipe", max_height=420)
         with gr.Row():
             use = gr.Button("Use it now", variant="primary", size="sm", elem_id="train-use")
             file = gr.DownloadButton("Download", size="sm", elem_id="train-download")
-        with gr.Row():
-            name = gr.Textbox(label="Another name", max_length=60, elem_id="train-name")
-            rename = gr.Button("Rename", size="sm", elem_id="train-rename")
+            name = gr.Textbox(
+                placeholder="Another name", show_label=False, container=False, max_length=60, elem_id="train-name"
+            )
+            rename = gr.Button("Rename", size="sm", min_width=80, scale=0, elem_id="train-rename")
         with gr.Accordion("Send to the Hugging Face Hub", open=False, elem_id="train-push"):
             repository = gr.Textbox(label="Repository", placeholder="owner/name", elem_id="train-push-name")
             token = gr.Textbox(label="Your token with the right to write; it is not kept", type="password")

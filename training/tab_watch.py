@@ -35,7 +35,10 @@ LOGGED = 12
 CSS = """
 #train-status { border: 1px solid var(--border-color-primary); border-radius: 8px; padding: 10px 14px; }
 #train-status b { margin-right: .6em; }
-#train-status progress { width: 100%; height: 8px; margin-top: 8px; accent-color: var(--primary-500); }
+#train-status progress { width: 100%; height: 8px; margin-top: 8px; appearance: none; border: 0; accent-color: #0d9488; }
+#train-status progress::-webkit-progress-value { background: #0d9488; border-radius: 4px; }
+#train-status progress::-webkit-progress-bar { background: var(--border-color-primary); border-radius: 4px; }
+#train-status progress::-moz-progress-bar { background: #0d9488; }
 #train-status p { margin: 4px 0 0; opacity: .8; overflow-wrap: anywhere; }
 """
 
@@ -49,8 +52,8 @@ def status(job: Job | None, jobs: Jobs) -> str:
     said = f"{jobs.ahead(job)} before it." if state == "queued" else told
     if state == "interrupted":
         said = "Its process ended, with the machine or by itself. It can be resumed from its last saved state."
-    if state == "running" and done:
-        said = f"step {done} of {steps}{left(rows, steps)}" if done < steps else said
+    if state == "running" and 0 < done < steps:
+        said = "Stopping after this step." if job.is_stopping else f"step {done} of {steps}{left(rows, steps)}"
     return _status(state, done, steps, job.task.title, said)
 
 

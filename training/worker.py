@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 from pathlib import Path
 
 from filelock import Timeout
@@ -11,8 +12,10 @@ from filelock import Timeout
 from sac.errors import SacError
 from training.datasets.gather import TrainingSet
 from training.disk import room
+from training.embeddings import EMBEDDINGS
 from training.fit import fit
 from training.jobs import Job, Jobs
+from training.loop import STATE
 
 NICE = 10
 """Whoever segments meanwhile comes first."""
@@ -60,5 +63,14 @@ def _train(job: Job) -> None:
         logging.getLogger(__name__).exception("job %s", job.id)
         job.fail(BUG)
     else:
+        tidy(job.run, fitted.verdict)
         worse = fitted.outcome is not None and fitted.outcome.is_worse
         job.tell("worse" if worse else STATES[fitted.verdict], SAID[fitted.verdict])
+
+
+def tidy(run: Path, verdict: str) -> None:
+    """Removes what only a training that goes on needs, once it is over."""
+    if STATES[verdict] == "done":
+        for state in run.glob(f"{STATE}*"):
+            shutil.rmtree(state)
+        (run / EMBEDDINGS).unlink(missing_ok=True)

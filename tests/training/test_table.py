@@ -311,7 +311,7 @@ def test_two_thousand_rows_are_never_all_in_memory(tmp_path):
 
 def test_rows_are_asked_for_one_by_one(tmp_path, monkeypatch):
     """Who takes the first row only has not waited for the others."""
-    monkeypatch.setattr("training.datasets.table._sample", lambda row, where, source, room: len(row.image))
+    monkeypatch.setattr("training.datasets.table._Reading.sample", lambda self, row, where: len(row.image))
     pq.write_table(pa.table({"image": [bytes(100_000)] * 2000, "mask": [b"m"] * 2000}), tmp_path / "t.parquet")
     rows = samples(tmp_path / "t.parquet", "t", tmp_path)
     assert next(rows) == 100_000
