@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -42,6 +43,8 @@ class FitOptions:
             value = getattr(self, name)
             if not least <= value <= most:  # false for NaN, too
                 raise OptionError(f"{name.replace('_', ' ')} {value} is outside {least} to {most}")
+        if not LICENCE.fullmatch(self.licence):
+            raise OptionError(f"licence {self.licence!r} is not a short name such as cc-by-4.0")
 
     @property
     def alone(self) -> int:
@@ -51,6 +54,7 @@ class FitOptions:
         return self.generator_steps
 
 
+LICENCE = re.compile(r"[\w.+-]{1,60}")
 RANGES = {
     "steps": (1, 1_000_000),
     "batch": (1, 1024),

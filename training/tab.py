@@ -21,10 +21,7 @@ EVERY = 2.0
 PLAIN = {"api_visibility": "private"}
 QUIET = {"api_visibility": "private", "show_progress": "hidden"}
 GATHERING = {"concurrency_id": "opening", "concurrency_limit": 2, "api_visibility": "private"}
-METHODS = [
-    ("LoRA in the image encoder, with generator and decoder", False),
-    ("Quick: generator and decoder alone", True),
-]
+METHODS = [("LoRA and decoder", False), ("Quick: decoder alone", True)]
 HEADS = {"loss": "Loss", "dice": "Dice", "msa": "mSA"}
 
 
@@ -44,7 +41,13 @@ def build_train_tab(page: gr.Blocks, segmenting: Segmenting) -> None:
                 source = _hub_fields()
             found = gr.Markdown(elem_id="train-found")
             samples = gr.Gallery(
-                columns=4, height=120, show_label=False, elem_id="train-samples", object_fit="cover", interactive=False
+                columns=4,
+                height=120,
+                show_label=False,
+                elem_id="train-samples",
+                object_fit="cover",
+                interactive=False,
+                visible=False,
             )
             start_from = gr.Dropdown(choices([]), value=hub.DEFAULT, label="Start from", elem_id="train-from")
             quick = gr.Radio(METHODS, value=False, label="What learns", elem_id="train-method")
@@ -70,15 +73,34 @@ def build_train_tab(page: gr.Blocks, segmenting: Segmenting) -> None:
                     )
                     for name in CURVES
                 ]  # fmt: skip
-            tiles = gr.Gallery(
-                label="Validation tiles, as they were last segmented; the truth's borders in white", columns=6, height=190,
-                elem_id="train-tiles", visible=False, interactive=False,
-            )  # fmt: skip
+            with gr.Column(visible=False) as seen_tiles:
+                gr.Markdown("Validation tiles, as they were last segmented; the truth's borders are white.")
+                tiles = gr.Gallery(
+                    show_label=False,
+                    columns=6,
+                    height=170,
+                    elem_id="train-tiles",
+                    interactive=False,
+                    object_fit="cover",
+                )
             with gr.Accordion("Log", open=False):
                 log = gr.Textbox(show_label=False, lines=8, interactive=False, elem_id="train-log")
     teach, bring, clock = Teaching(jobs), Bringing(jobs), gr.Timer(EVERY)
     steer = [pause, resume, cancel, delete]
-    watched = [seen, told, *steer, *plots, tiles, log, after.group, after.words, after.image, after.wipe, after.file]
+    watched = [
+        seen,
+        told,
+        *steer,
+        *plots,
+        seen_tiles,
+        tiles,
+        log,
+        after.group,
+        after.words,
+        after.image,
+        after.wipe,
+        after.file,
+    ]
     brought, form = [draft, found, samples, start], [title, start_from, quick, *settings]
     data.upload(bring.files, [draft, data], brought, **GATHERING)
     data.clear(bring.files, [draft, data], brought, **PLAIN)
@@ -98,7 +120,10 @@ def build_train_tab(page: gr.Blocks, segmenting: Segmenting) -> None:
     after.image.change(teach.compare, [chosen, after.image, key], after.wipe, **QUIET)
     used = [segmenting.desk, segmenting.model, segmenting.tabs]
     after.use.click(teach.use, [chosen, segmenting.desk, key], used, **PLAIN)
-    after.rename.click(teach.rename, [chosen, after.name, key], [chosen, start_from, segmenting.model], **PLAIN)
+    renamed = after.rename.click(
+        teach.rename, [chosen, after.name, key], [chosen, start_from, segmenting.model], **PLAIN
+    )
+    renamed.then(teach.show, [chosen, key], watched, **QUIET)
     after.push.click(
         teach.push, [chosen, after.repository, after.token, after.private, key], [after.token, after.pushed], **PLAIN
     )

@@ -69,12 +69,12 @@ class Bringing:
             return self._nothing(draft, f"**Nothing to learn from**  \n{escaped(str(error))}")
         if draft:
             self.jobs.discard(draft)
-        return job, told(found.survey), pictures(found), gr.update(interactive=True)
+        return job, told(found.survey), gr.update(value=pictures(found), visible=True), gr.update(interactive=True)
 
     def _nothing(self, draft: Job | None, words: str) -> tuple:
         if draft:
             self.jobs.discard(draft)
-        return None, words, [], gr.update(interactive=False)
+        return None, words, gr.update(value=[], visible=False), gr.update(interactive=False)
 
 
 def corrected(desk: Desk | None) -> Iterator[Sample]:

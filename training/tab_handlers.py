@@ -20,7 +20,7 @@ from training.jobs import RESUMABLE, Job, Jobs
 from training.outcome import Outcome
 from training.tab_form import LORA, task_of
 
-SHOWN = 16
+SHOWN = 17
 """Outputs of `Teaching.show`."""
 Seen = tuple[str, str, int]
 """Job, state and rows of the log that a tab shows."""
@@ -163,7 +163,8 @@ class Teaching:
             tab_watch.status(job, self.jobs),
             *(gr.update(interactive=on) for on in _steering(state)),
             *tab_watch.curves(rows),
-            gr.update(value=pictures, visible=bool(pictures)),
+            gr.update(visible=bool(pictures)),
+            pictures,
             tab_watch.log(rows),
             *(_after(job, self.jobs) if seen is None or seen[:2] != self._seen(job)[:2] else [gr.skip()] * 5),
         )

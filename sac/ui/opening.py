@@ -57,7 +57,7 @@ class Opening:
             desk = _seated(desk, request)
             with desk.lock:
                 desk.add([make()])
-                return desk, model, *self.everything(desk)
+                return desk, gr.skip() if desk.picked else model, *self.everything(desk)
 
         return open_example
 
