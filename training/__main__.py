@@ -1,4 +1,4 @@
-"""`python -m training pretrain | fit | work | benchmark | scales | speed`."""
+"""`python -m training pretrain | fit | benchmark | scales | speed`."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from sac.config import SACConfig
 from sac.errors import SacError
 from sac.flags import add_flags, read_flags
 from training import benchmark, scales, speed
-from training.bring import SET, Named, training_set
+from training.bring import Named, training_set
 from training.fit import fit
 from training.options import FitOptions, Task
+from training.places import SET
 from training.pretrain import PretrainOptions, pretrain_to
-from training.worker import work
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -31,7 +31,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m training", description="Train and measure SAC.")
-    commands = parser.add_subparsers(required=True, metavar="pretrain|fit|work|benchmark|scales|speed")
+    commands = parser.add_subparsers(required=True, metavar="pretrain|fit|benchmark|scales|speed")
 
     pretrain = commands.add_parser("pretrain", help="make the tiny base from generated scenes")
     pretrain.add_argument("--out", type=Path, required=True, help="folder for the base and the training's state")
@@ -48,10 +48,6 @@ def _parser() -> argparse.ArgumentParser:
     add_flags(fit, FitOptions)
     add_flags(fit, SACConfig, only_told=True)
     fit.set_defaults(run=_fit)
-
-    jobs = commands.add_parser("work", help="carry out the page's trainings that wait")
-    jobs.add_argument("folder", type=Path, help="where they lie")
-    jobs.set_defaults(run=lambda parsed: work(parsed.folder))
 
     figures = commands.add_parser("benchmark", help="measure methods on data folders")
     benchmark.add_arguments(figures)

@@ -15,9 +15,6 @@ from training.datasets import files, from_hub
 from training.datasets.gather import SURVEY, TrainingSet, gather
 from training.datasets.sample import Sample
 
-SET = "set"
-"""Folder, in that of a training, which holds its training set."""
-
 
 @dataclass(frozen=True)
 class Named:

@@ -14,8 +14,8 @@ from sac.model.sac import SAC, fast
 from training.crops import POOL, Crops
 from training.disk import room
 from training.lesson import framed
+from training.places import EMBEDDINGS
 
-EMBEDDINGS = "embeddings.safetensors"
 AT_ONCE = 4
 
 

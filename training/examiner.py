@@ -12,10 +12,7 @@ from training.exam import Exam, Marks
 from training.lesson import NucleiLesson
 from training.loop import Watcher
 from training.options import FitOptions
-
-PAUSE, CANCEL = "pause", "cancel"
-"""Files in a training's folder by which a user stops it."""
-LOOKS = "looks"
+from training.places import CANCEL, LOOKS, PAUSE
 
 
 class Examiner(Watcher):

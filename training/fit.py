@@ -21,9 +21,9 @@ from training.lesson import NucleiLesson
 from training.loop import Course, Schedule, make_accelerator, run
 from training.options import FitOptions, Task
 from training.outcome import Outcome, compare
+from training.places import HELD_OUT
 from training.start import begin
 
-HELD_OUT = "held_out.txt"
 WARMUP = 50
 """Steps in which the learning rate rises, or a tenth of all, where that is less."""
 Told = Callable[[str], None]

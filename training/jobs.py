@@ -14,6 +14,7 @@ import secrets
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
@@ -24,11 +25,9 @@ from filelock import FileLock, Timeout
 
 from sac.config import data_folder
 from sac.errors import TrainingError
-from training.bring import SET
 from training.disk import read_json, room, write_json
-from training.examiner import CANCEL, PAUSE
-from training.loop import LOG
 from training.options import Task
+from training.places import CANCEL, LOG, PAUSE, SET
 
 ROOT = Path(__file__).parents[1]
 RUN, ASKED, STATUS, LOCK = "run", "job.json", "status.json", "lock"
@@ -195,12 +194,13 @@ class Jobs:
         """Starts a process for the job that has waited longest, where none is under way."""
         if not self._queued() or not self.is_free():
             return
-        command = [sys.executable, "-m", "training", "work", str(self.folder)]
+        command = [sys.executable, "-m", "training.worker", str(self.folder)]
         with (self.folder / "worker.log").open("ab") as log:
-            subprocess.Popen(
+            process = subprocess.Popen(
                 command, cwd=ROOT, env=_environment(), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                 start_new_session=True,
             )  # fmt: skip
+        threading.Thread(target=process.wait, daemon=True).start()  # no zombie stays of it
 
     def next(self) -> Job | None:
         """The job that has waited longest."""

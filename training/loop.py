@@ -21,10 +21,9 @@ from tqdm import tqdm
 from sac.errors import TrainingError
 from sac.model.sac import fast_dtype
 from training.disk import room, sync
+from training.places import LOG, STATE
 
 KEPT_STATES = 2
-STATE = "state-"
-LOG = "log.jsonl"
 GRADIENT_NORM = 1.0
 
 

@@ -16,8 +16,8 @@ from sac.model.sac import SAC
 from training.datasets.sample import Sample
 from training.disk import room
 from training.drawing import draw
+from training.places import COMPARED, FIGURES
 
-FOLDER, FIGURES = "validation", "validation.json"
 MOST_IMAGES, MOST_PIXELS = 8, 1024
 """Images that are compared, and pixels along their sides: enough to judge by in a minute."""
 SCORES = ("dice", "aji", "pq", "msa")
@@ -83,7 +83,7 @@ def compare(
         for when, sac in (("before", before), ("after", after)):
             found = segment(Image(sample.name, sample.image), sac).labels
             scores[when] = {name: round(value, 5) for name, value in score(sample.labels, found).to_json().items()}
-            draw(out / FOLDER / f"{number}.{when}.png", sample.image, sample.labels, found)
+            draw(out / COMPARED / f"{number}.{when}.png", sample.image, sample.labels, found)
         compared.append(Compared(sample.name, **scores))
     with room():
         (out / FIGURES).write_text(json.dumps([asdict(row) for row in compared]))

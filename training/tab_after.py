@@ -9,12 +9,12 @@ import zipfile
 import gradio as gr
 from gradio.processing_utils import save_bytes_to_cache
 from gradio.utils import get_upload_folder
-from sac.publish import push
 
 from sac import hub
 from sac.config import SACConfig
 from sac.errors import TrainingError
 from sac.export import safe_stem
+from sac.publish import push
 from sac.ui import models
 from sac.ui.desk import Desk
 from sac.ui.segment_tab import FIRST

@@ -15,9 +15,9 @@ from sac.ui.visitor import new_key, owner_of
 from training import tab_after, tab_watch
 from training.datasets.gather import TrainingSet
 from training.estimate import estimate
-from training.examiner import CANCEL, PAUSE
 from training.jobs import RESUMABLE, Job, Jobs
 from training.outcome import Outcome
+from training.places import CANCEL, PAUSE
 from training.tab_form import LORA, task_of
 
 SHOWN = 17

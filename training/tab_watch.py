@@ -11,9 +11,9 @@ import pandas as pd
 from PIL import Image as PillowImage
 
 from training.estimate import spoken
-from training.examiner import LOOKS
 from training.jobs import Job, Jobs
-from training.outcome import FOLDER, SCORES, Outcome
+from training.outcome import SCORES, Outcome
+from training.places import COMPARED, LOOKS
 
 CURVES = ("loss", "dice", "msa")
 STATES = {
@@ -96,7 +96,7 @@ def tiles(job: Job) -> list[np.ndarray]:
 
 def before_after(job: Job, number: int) -> tuple[np.ndarray, np.ndarray]:
     """The pictures of a validation image before and after."""
-    return tuple(_picture(job.run / FOLDER / f"{number}.{when}.png") for when in ("before", "after"))
+    return tuple(_picture(job.run / COMPARED / f"{number}.{when}.png") for when in ("before", "after"))
 
 
 def _picture(path: Path) -> np.ndarray:

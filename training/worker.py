@@ -1,21 +1,19 @@
-"""`python -m training work FOLDER`: the process that carries out one job, then starts the next."""
+"""`python -m training.worker FOLDER`: the process that carries out one job, then starts the next."""
 
 from __future__ import annotations
 
 import logging
 import os
 import shutil
+import sys
 from pathlib import Path
 
 from filelock import Timeout
 
 from sac.errors import SacError
-from training.datasets.gather import TrainingSet
 from training.disk import room
-from training.embeddings import EMBEDDINGS
-from training.fit import fit
 from training.jobs import Job, Jobs
-from training.loop import STATE
+from training.places import EMBEDDINGS, STATE
 
 NICE = 10
 """Whoever segments meanwhile comes first."""
@@ -51,6 +49,9 @@ def _train(job: Job) -> None:
     """Carries a job out; whatever happens, its status says so."""
     job.tell("running", "Starting")
     try:
+        from training.datasets.gather import TrainingSet  # seconds, for which the lock is held already
+        from training.fit import fit
+
         with room():
             fitted = fit(
                 job.run, TrainingSet(job.set), job.task, resume=True, told=lambda said: job.tell("running", said)
@@ -74,3 +75,7 @@ def tidy(run: Path, verdict: str) -> None:
         for state in run.glob(f"{STATE}*"):
             shutil.rmtree(state)
         (run / EMBEDDINGS).unlink(missing_ok=True)
+
+
+if __name__ == "__main__":
+    work(Path(sys.argv[1]))
