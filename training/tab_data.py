@@ -16,7 +16,7 @@ from sac.ui.desk import Desk
 from sac.ui.errors import shows_errors
 from sac.ui.told import escaped
 from training.datasets import files, from_hub
-from training.datasets.gather import Survey, TrainingSet, gather
+from training.datasets.gather import Survey, TrainingSet, counted, gather
 from training.datasets.sample import Sample
 from training.disk import room
 from training.jobs import Job, Jobs
@@ -92,7 +92,7 @@ def told(survey: Survey) -> str:
     size = sizes[0] if len(sizes) == 1 else f"{sizes[0]} to {sizes[-1]}" if sizes else ""
     diameter = np.median([f.diameter for f in survey.facts if f.nuclei])
     lines = [
-        f"**{len(survey.facts)} images with {survey.nuclei} nuclei**",
+        f"**{counted(len(survey.facts))} with {survey.nuclei} nuclei**",
         f"{size} px, nuclei of about {diameter:.0f} px across",
     ]
     lines += [f"⚠ {escaped(problem)}" for problem in survey.problems]

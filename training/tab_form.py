@@ -12,7 +12,7 @@ from sac.config import SACConfig
 from sac.errors import OptionError
 from sac.flags import field_docstrings
 from sac.ui import models
-from training.options import RANGES, FitOptions, Task
+from training.options import FitOptions, Task
 
 STEPS = 240
 """Steps that the form suggests: about ten minutes of two cores."""
@@ -30,8 +30,8 @@ def settings_form() -> list[gr.components.Component]:
     words, default = field_docstrings(FitOptions) | field_docstrings(SACConfig), FitOptions()
     made = [
         gr.Number(
-            TOLD.get(name, getattr(default, name)), label=_label(name), info=words.get(name), minimum=RANGES[name][0],
-            maximum=RANGES[name][1], precision=None if isinstance(getattr(default, name), float) else 0,
+            TOLD.get(name, getattr(default, name)), label=_label(name), info=words.get(name),
+            precision=None if isinstance(getattr(default, name), float) else 0,
             elem_id=f"train-{name.replace('_', '-')}",
         )
         for name in NUMBERS
@@ -43,7 +43,7 @@ def settings_form() -> list[gr.components.Component]:
     return [
         *made,
         gr.Slider(1, 64, lora.rank, step=1, label="LoRA: rank", elem_id="train-rank"),
-        gr.Number(lora.alpha, label="LoRA: alpha", minimum=0, maximum=4096, elem_id="train-alpha"),
+        gr.Number(lora.alpha, label="LoRA: alpha", elem_id="train-alpha"),
         gr.CheckboxGroup(
             ["q", "k", "v"], value=list(lora.projections), label="LoRA: projections", info=words["projections"]
         ),

@@ -100,18 +100,18 @@ def _problems(survey: Survey) -> Iterable[str]:
     for doubt, words in DOUBTS.items():
         count = sum(doubt in f.doubts for f in facts)
         if count:
-            yield f"The labels of {_images(count)} {words}."
+            yield f"The labels of {counted(count)} {words}."
     empty = sum(not f.nuclei for f in facts)
     if empty:
-        yield f"{_images(empty)} {'has' if empty == 1 else 'have'} no nucleus in the labels."
+        yield f"{counted(empty)} {'has' if empty == 1 else 'have'} no nucleus in the labels."
     inverted = sum(f.covered > INVERTED for f in facts)
     if inverted:
-        yield f"Nuclei cover nearly all of {_images(inverted)}: is the ground marked instead?"
+        yield f"Nuclei cover nearly all of {counted(inverted)}: is the ground marked instead?"
     if len(facts) > 1 and all(f.nuclei == 1 for f in facts):
         yield "Every image has one nucleus only: is each label one colour for all nuclei?"
     twice = len(facts) - len({f.digest for f in facts})
     if twice:
-        yield f"{_images(twice)} came twice; equal images may stand on both sides of the validation split."
+        yield f"{counted(twice)} came twice; equal images may stand on both sides of the validation split."
     kinds = {(f.coloured, f.bright) for f in facts if f.nuclei}
     if len(kinds) == 1 and len(facts) > 1:
         yield f"All images look alike ({_look(*kinds.pop())}): on others the adapter may be worse than before."
@@ -119,7 +119,7 @@ def _problems(survey: Survey) -> Iterable[str]:
         yield f"There are only {survey.nuclei} nuclei in all; some hundred teach more."
 
 
-def _images(count: int) -> str:
+def counted(count: int) -> str:
     return "1 image" if count == 1 else f"{count} images"
 
 
