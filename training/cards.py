@@ -64,7 +64,7 @@ def _figures(source: dict) -> str:
         "",
         "## Figures",
         "",
-        f"Means over what was held out ({source['held_out']} images or parts of images).",
+        f"Means over what was held out: {source['held_out']} image(s), or parts of them.",
         "",
     ]
     lines += [f"| | {' | '.join(names)} |", "|---" * (len(names) + 1) + "|"]

@@ -57,7 +57,7 @@ class Bringing:
     def look(self, name: str) -> tuple[dict, dict, dict]:
         """The splits of a data set on the Hub, and the columns of the first."""
         splits = from_hub.splits((name or "").strip())
-        first = next(iter(splits))
+        first = next((name for name in splits if "train" in name), next(iter(splits)))
         return gr.update(choices=list(splits), value=first), *_columns(splits[first].images, splits[first].masks)
 
     def _gathered(self, draft: Job | None, brought: Iterable[Sample | DataError], progress: gr.Progress) -> tuple:

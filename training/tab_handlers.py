@@ -13,12 +13,13 @@ from sac.ui.desk import Desk
 from sac.ui.errors import shows_errors
 from sac.ui.visitor import new_key, owner_of
 from training import tab_after, tab_watch
-from training.datasets.gather import TrainingSet
+from training.datasets.gather import Survey, TrainingSet, counted
 from training.estimate import estimate
 from training.jobs import RESUMABLE, Job, Jobs
 from training.outcome import Outcome
 from training.places import CANCEL, PAUSE
 from training.tab_form import LORA, task_of
+from training.tab_watch import CURVES
 
 SHOWN = 17
 """Outputs of `Teaching.show`."""
@@ -59,7 +60,7 @@ class Teaching:
         if draft is None:
             raise TrainingError("Bring some images with their masks first")
         survey = TrainingSet(draft.set).survey
-        task = task_of(title, start, quick, (f"{len(survey.facts)} images of one's own",), values)
+        task = task_of(title, start, quick, sources(survey), values)
         estimate(task, survey).check()
         self.jobs.begin(draft, owner_of(key, request), task)
         return None, self._choice(owner_of(key, request), draft.id), gr.update(interactive=False)
@@ -144,18 +145,7 @@ class Teaching:
     def _shown(self, job: Job | None, seen: Seen | None) -> tuple:
         """The outputs, from `seen` to the group with what came of it; `seen`: what the tab shows already."""
         if job is None:
-            off = [gr.update(interactive=False)] * 4
-            return (
-                None,
-                tab_watch.status(None, self.jobs),
-                *off,
-                None,
-                None,
-                None,
-                gr.update(visible=False),
-                "",
-                *_after(),
-            )
+            return None, tab_watch.status(None, self.jobs), *_nothing(), *_after()
         rows, state = job.rows(), self.jobs.state(job)
         pictures = tab_watch.tiles(job)
         return (
@@ -168,6 +158,18 @@ class Teaching:
             tab_watch.log(rows),
             *(_after(job, self.jobs) if seen is None or seen[:2] != self._seen(job)[:2] else [gr.skip()] * 5),
         )
+
+
+def sources(survey: Survey) -> tuple[str, ...]:
+    """What a card says of the data: names on the Hub, but not those of a visitor's own files."""
+    own = sum("/" not in f.source for f in survey.facts)
+    named = dict.fromkeys(f.source for f in survey.facts if "/" in f.source)
+    return *named, *([f"{counted(own)} of one's own"] if own else [])
+
+
+def _nothing() -> tuple:
+    """Buttons, curves, tiles and log where there is no training."""
+    return *[gr.update(interactive=False)] * 4, *[None] * len(CURVES), gr.update(visible=False), None, ""
 
 
 def _steering(state: str) -> tuple[bool, bool, bool, bool]:
