@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,7 +29,7 @@ def room() -> Iterator[None]:
 
 def write_json(path: Path, told: dict[str, Any]) -> None:
     """Replaces a file by one that has reached the disk."""
-    partial = path.with_suffix(f".{os.getpid()}.partial")
+    partial = path.with_suffix(f".{os.getpid()}-{threading.get_ident()}.partial")
     try:
         partial.write_text(json.dumps(told, allow_nan=False))
         sync(partial)
