@@ -15,6 +15,9 @@ from sac.errors import TrainingError
 
 FULL = "the disk is full: free some space, then resume; what was saved before is kept"
 
+SAID_FULL = ("No space left", "Disk quota exceeded", "file write failed", "unexpected pos")
+"""What errors without a number say: safetensors' two, then torch.save's, which counts the bytes that it wrote."""
+
 
 @contextmanager
 def room() -> Iterator[None]:
@@ -22,7 +25,7 @@ def room() -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT) or "No space left" in str(error):
+        if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT) or any(w in str(error) for w in SAID_FULL):
             raise TrainingError(FULL) from error
         raise
 
