@@ -9,6 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from accelerate import PartialState
+from accelerate.utils import parse_flag_from_env
 
 from sac.errors import DataError
 from training.datasets import files, from_hub
@@ -32,7 +33,7 @@ class Named:
 
 def training_set(named: Named, folder: Path, resume: bool) -> TrainingSet:
     """The training set of what was named, in `folder`: as it is there when a training is resumed, else made anew."""
-    state = PartialState()
+    state = PartialState(cpu=parse_flag_from_env("ACCELERATE_USE_CPU"))  # the first to ask decides for all
     if state.is_main_process and not (resume and (folder / SURVEY).exists()):
         with TemporaryDirectory(prefix="sac-") as place:
             survey = gather(brought(named, Path(place)), folder).survey

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +15,9 @@ from sac.errors import TrainingError
 
 FULL = "the disk is full: free some space, then resume; what was saved before is kept"
 
+SAID_FULL = ("No space left", "Disk quota exceeded", "file write failed", "unexpected pos")
+"""What errors without a number say: safetensors' two, then torch.save's, which counts the bytes that it wrote."""
+
 
 @contextmanager
 def room() -> Iterator[None]:
@@ -21,14 +25,14 @@ def room() -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT) or "No space left" in str(error):
+        if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT) or any(w in str(error) for w in SAID_FULL):
             raise TrainingError(FULL) from error
         raise
 
 
 def write_json(path: Path, told: dict[str, Any]) -> None:
     """Replaces a file by one that has reached the disk."""
-    partial = path.with_suffix(f".{os.getpid()}.partial")
+    partial = path.with_suffix(f".{os.getpid()}-{threading.get_ident()}.partial")
     try:
         partial.write_text(json.dumps(told, allow_nan=False))
         sync(partial)

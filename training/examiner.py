@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +54,7 @@ class Examiner(Watcher):
         return "enough" if self.options.patience and self.idle >= self.options.patience else ""
 
     def state_dict(self) -> dict[str, Any]:
-        marks = {name: [m and m.to_json() for m in row] for name, row in self.marks.items()}
+        marks = {name: [m and asdict(m) for m in row] for name, row in self.marks.items()}  # exact, not rounded
         return {"marks": marks, "best": self.best, "idle": self.idle, "weights": self.weights}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:

@@ -47,6 +47,7 @@ def fit(out: Path, whole: TrainingSet, task: Task, resume: bool = False, told: T
     """
     options = task.options
     accelerator = make_accelerator(options.seed)
+    told = told if accelerator.is_main_process else lambda said: None
     told("Loading the checkpoint")
     out.mkdir(parents=True, exist_ok=True)
     sac = begin(options.start, task.changes).learning(True, encoder=not options.quick).to(accelerator.device)

@@ -14,9 +14,9 @@ import secrets
 import shutil
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -40,6 +40,10 @@ RESUMABLE = ("paused", "cancelled", "interrupted", "failed")
 STALE = 24 * 3600
 """Seconds after which a training set goes for which no training was begun."""
 MOST_WAITING = 20
+PATIENCE = 0.2
+"""Seconds for which the lock is tried before a machine counts as busy: pages that look hold it for an instant."""
+SECRET = ("TOKEN", "SECRET", "PASSWORD")
+"""Parts of the names of variables that a worker does not get."""
 
 
 @dataclass(frozen=True)
@@ -96,11 +100,10 @@ class Job:
 
     def stop(self, how: str) -> None:
         """Asks it to pause (at a step that is saved) or to be cancelled; it hears within a step."""
-        if self.status.get("state") == "queued":
+        self.run.mkdir(exist_ok=True)
+        (self.run / how).touch()
+        if self.status.get("state") == "queued":  # should it begin at this instant, it finds the file
             self.tell("paused" if how == PAUSE else "cancelled", "It had not begun.")
-        else:
-            self.run.mkdir(exist_ok=True)
-            (self.run / how).touch()
 
     def named(self, title: str) -> None:
         """Gives it another title."""
@@ -115,6 +118,8 @@ class Jobs:
     def __init__(self, folder: Path | None = None):
         self.folder = folder or data_folder() / "jobs"
         self.folder.mkdir(parents=True, exist_ok=True)
+        self.worker: subprocess.Popen | None = None
+        """The process that was started last from here: it takes seconds until it holds the lock."""
 
     @property
     def lock(self) -> FileLock:
@@ -123,8 +128,9 @@ class Jobs:
     def draft(self) -> Job:
         """A job with nothing in it yet. Those that were never begun go after a day."""
         for old in self._all():
-            if not old.asked and time.time() - old.folder.stat().st_mtime > STALE:
-                shutil.rmtree(old.folder, ignore_errors=True)
+            with suppress(FileNotFoundError):  # it may be discarded meanwhile
+                if not old.asked and time.time() - old.folder.stat().st_mtime > STALE:
+                    shutil.rmtree(old.folder, ignore_errors=True)
         job = Job(self.folder / secrets.token_hex(8))
         job.folder.mkdir(mode=0o700)
         return job
@@ -146,6 +152,7 @@ class Jobs:
         for flag in (PAUSE, CANCEL):
             (job.run / flag).unlink(missing_ok=True)
         with room():
+            (job.folder / BALLAST).write_bytes(bytes(BALLAST_BYTES))
             job.tell("queued")
         self.start_next()
 
@@ -162,8 +169,10 @@ class Jobs:
 
     def find(self, id: str, owner: str) -> Job | None:
         """A job by its name, if it is that owner's."""
+        if not NAME.fullmatch(id or ""):
+            return None
         job = Job(self.folder / id)
-        return job if NAME.fullmatch(id or "") and job.asked.get("owner") == owner else None
+        return job if job.asked and job.asked["owner"] == owner else None
 
     def of(self, owner: str) -> list[Job]:
         """An owner's jobs, newest first."""
@@ -172,7 +181,7 @@ class Jobs:
 
     def state(self, job: Job) -> str:
         """Of `OVER`, or "queued", "running"."""
-        state = job.status.get("state", "queued")
+        state = job.status.get("state", "interrupted")
         if state == "running" and self.is_free():
             state = job.status.get("state")  # it may have ended between the two looks
             return "interrupted" if state == "running" else state
@@ -182,25 +191,31 @@ class Jobs:
         """Jobs that come before a queued one."""
         return sum(other.status["at"] < job.status["at"] for other in self._queued()) + (not self.is_free())
 
-    def is_free(self) -> bool:
-        """Whether nothing is being trained here."""
+    def is_free(self, patience: float = 0) -> bool:
+        """Whether nothing is being trained here. patience: seconds to wait for others who only look, as this does."""
         try:
-            with self.lock:
+            with self.lock.acquire(timeout=patience):
                 return True
         except Timeout:
             return False
 
     def start_next(self) -> None:
         """Starts a process for the job that has waited longest, where none is under way."""
-        if not self._queued() or not self.is_free():
+        is_starting = self.worker is not None and self.worker.poll() is None
+        if is_starting or not self._queued() or not self.is_free(PATIENCE):
             return
         command = [sys.executable, "-m", "training.worker", str(self.folder)]
         with (self.folder / "worker.log").open("ab") as log:
-            process = subprocess.Popen(
+            self.worker = subprocess.Popen(
                 command, cwd=ROOT, env=_environment(), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                 start_new_session=True,
             )  # fmt: skip
-        threading.Thread(target=process.wait, daemon=True).start()  # no zombie stays of it
+
+    def bury(self) -> None:
+        """Called by who holds the lock: whatever else says that it is running was killed."""
+        for job in self._all():
+            if job.status.get("state") == "running":
+                job.tell("interrupted", "Its process was ended from outside.")
 
     def next(self) -> Job | None:
         """The job that has waited longest."""
@@ -219,5 +234,5 @@ class Jobs:
 
 def _environment() -> dict[str, str]:
     """The worker's: no token, and threads that sleep while they wait, so that the page stays quick."""
-    kept = {name: value for name, value in os.environ.items() if "TOKEN" not in name.upper()}
+    kept = {name: value for name, value in os.environ.items() if not any(part in name.upper() for part in SECRET)}
     return {**kept, "OMP_WAIT_POLICY": "PASSIVE", "HF_HUB_DISABLE_IMPLICIT_TOKEN": "1"}

@@ -103,6 +103,11 @@ def run(accelerator: Accelerator, course: Course, resume: bool, watcher: Watcher
     Raises TrainingError when a loss is not finite, or the disk is full: the last saved state stays as it is.
     """
     watcher, schedule, out = watcher or Watcher(), course.schedule, course.out
+    if schedule.batch % accelerator.num_processes:
+        raise TrainingError(
+            f"a batch of {schedule.batch} cannot be shared by {accelerator.num_processes} processes: "
+            f"take a multiple of {accelerator.num_processes}"
+        )
     out.mkdir(parents=True, exist_ok=True)
     learnt = [p for p in course.lesson.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(learnt, lr=schedule.learning_rate, weight_decay=0.01)
@@ -228,7 +233,9 @@ def _load_state(accelerator: Accelerator, out: Path) -> int:
     log = out / LOG
     if accelerator.is_main_process and log.exists():  # steps after the state are done, and logged, again
         rows = [line for line in log.read_text().splitlines(keepends=True) if line.endswith("\n")]
-        log.write_text("".join(line for line in rows if json.loads(line)["step"] <= done))
+        partial = log.with_suffix(".partial")
+        partial.write_text("".join(line for line in rows if json.loads(line)["step"] <= done))
+        partial.replace(log)
     return done
 
 

@@ -34,6 +34,7 @@ def work(folder: Path) -> None:
     jobs = Jobs(folder)
     try:
         with jobs.lock.acquire(timeout=PATIENCE):
+            jobs.bury()
             job = jobs.next()
             if job is None:
                 return
@@ -64,16 +65,16 @@ def _train(job: Job) -> None:
         logging.getLogger(__name__).exception("job %s", job.id)
         job.fail(BUG)
     else:
-        tidy(job.run, fitted.verdict)
         worse = fitted.outcome is not None and fitted.outcome.is_worse
         job.tell("worse" if worse else STATES[fitted.verdict], SAID[fitted.verdict])
+        tidy(job.run, fitted.verdict)  # afterwards: killed in between, it would begin anew
 
 
 def tidy(run: Path, verdict: str) -> None:
     """Removes what only a training that goes on needs, once it is over."""
     if STATES[verdict] == "done":
         for state in run.glob(f"{STATE}*"):
-            shutil.rmtree(state)
+            shutil.rmtree(state, ignore_errors=True)
         (run / EMBEDDINGS).unlink(missing_ok=True)
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,11 +15,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 from torch import nn
 from torch.utils.data import Dataset
 
 from sac.errors import TrainingError
-from training.loop import KEPT_STATES, Schedule, make_accelerator, run
+from training.disk import FULL
+from training.loop import KEPT_STATES, Course, Schedule, Watcher, make_accelerator, run
 
 ROOT = Path(__file__).resolve().parents[2]
 SCHEDULE = Schedule(steps=7, batch=2, learning_rate=0.05, warmup=2, seed=3, save_every=2)
@@ -36,7 +40,7 @@ class Points(Dataset):
 
 
 class Lesson(nn.Module):
-    """A network of 33 weights. `fate(step)` is called before each step, and may end it."""
+    """A network of 33 weights. `fate(done)` is called before each step with the number of those done; may end it."""
 
     def __init__(self, seed: int, fate=lambda step: None):
         super().__init__()
@@ -64,9 +68,46 @@ def interrupt_at(last: int):
     return fate
 
 
+class Stopper(Watcher):
+    """Says `word` after step `last`, and remembers which steps it saw."""
+
+    def __init__(self, last: int = -1, word: str = ""):
+        self.last, self.word = last, word
+        self.seen, self.said = [], ""
+
+    def begins(self, lesson):
+        return {"weight": lesson.layers[0].weight[0, 0].item()}
+
+    def after(self, step, lesson):
+        self.seen.append(step)
+        self.said = self.word if step == self.last else ""
+        return {"watched": len(self.seen)}
+
+    def verdict(self):
+        return self.said
+
+    def state_dict(self):
+        return {"seen": self.seen}
+
+    def load_state_dict(self, state):
+        self.seen = state["seen"]
+
+
+def teach(out: Path, lesson: nn.Module, resume: bool, watcher: Watcher | None = None) -> str:
+    return run(make_accelerator(SCHEDULE.seed), Course(lesson, Points(), SCHEDULE, out), resume, watcher)
+
+
 def train(out: Path, lesson: Lesson, resume: bool, schedule: Schedule = SCHEDULE) -> dict[str, torch.Tensor]:
-    trained = run(make_accelerator(schedule.seed), lesson, Points(), schedule, out, resume)
-    return {name: value.clone() for name, value in trained.state_dict().items()}
+    assert run(make_accelerator(schedule.seed), Course(lesson, Points(), schedule, out), resume) == "done"
+    return weights(lesson)
+
+
+def weights(lesson: nn.Module) -> dict[str, torch.Tensor]:
+    return {name: value.clone() for name, value in lesson.state_dict().items()}
+
+
+def rows(out: Path) -> list[dict]:
+    return [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
 
 
 @pytest.fixture
@@ -114,7 +155,7 @@ def test_resuming_a_finished_training_changes_nothing(tmp_path, uninterrupted):
 def test_without_resume_old_states_are_gone(tmp_path, uninterrupted):
     train(tmp_path / "whole", Lesson(1), resume=False, schedule=replace(SCHEDULE, steps=2))
     assert states(tmp_path / "whole") == {"state-2"}
-    assert len((tmp_path / "whole" / "log.jsonl").read_text().splitlines()) == 2
+    assert [row["step"] for row in rows(tmp_path / "whole")] == [0, 1, 2]
 
 
 def test_only_the_last_two_states_are_kept(tmp_path, uninterrupted):
@@ -148,16 +189,17 @@ class Exploding(Lesson):
 
 
 def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_state(tmp_path, uninterrupted):
-    with pytest.raises(TrainingError, match="nan at step 5"):
+    with pytest.raises(TrainingError, match="nan at step 6"):
         train(tmp_path, Exploding(0), resume=False)
     assert states(tmp_path) == {"state-2", "state-4"}
     assert same(train(tmp_path, Lesson(99), resume=True), uninterrupted)
 
 
 def test_every_step_is_logged_once(tmp_path, uninterrupted):
-    lines = [json.loads(line) for line in (tmp_path / "whole" / "log.jsonl").read_text().splitlines()]
-    assert [line["step"] for line in lines] == list(range(7))
-    assert all(line["error"] > 0 for line in lines)
+    begun, *steps = rows(tmp_path / "whole")
+    assert begun == {"step": 0}
+    assert [row["step"] for row in steps] == [1, 2, 3, 4, 5, 6, 7]
+    assert all(row["error"] > 0 for row in steps)
 
 
 def test_a_resumed_log_says_each_step_once(tmp_path):
@@ -165,8 +207,16 @@ def test_a_resumed_log_says_each_step_once(tmp_path):
     with pytest.raises(Interrupted):
         train(tmp_path, Lesson(0, interrupt_at(5)), resume=False)
     train(tmp_path, Lesson(99), resume=True)
-    lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
-    assert [line["step"] for line in lines] == list(range(7))
+    assert [row["step"] for row in rows(tmp_path)] == [0, 1, 2, 3, 4, 5, 6, 7]
+
+
+def test_a_log_that_was_cut_in_a_line_goes_on(tmp_path):
+    with pytest.raises(Interrupted):
+        train(tmp_path, Lesson(0, interrupt_at(5)), resume=False)
+    with (tmp_path / "log.jsonl").open("a") as log:
+        log.write('{"step": 6, "err')
+    train(tmp_path, Lesson(99), resume=True)
+    assert [row["step"] for row in rows(tmp_path)] == [0, 1, 2, 3, 4, 5, 6, 7]
 
 
 def test_rate_warms_up_then_falls_to_zero():
@@ -183,6 +233,163 @@ def test_frozen_weights_stay(tmp_path):
     assert not torch.equal(trained["layers.2.weight"], Lesson(0).layers[2].weight)
 
 
+def test_frozen_weights_are_not_in_a_state(tmp_path):
+    """Nor are they taken from it: what is frozen comes with the base, and may be of 2.5 GB."""
+    lesson = Lesson(0)
+    lesson.layers[0].requires_grad_(False)
+    train(tmp_path, lesson, resume=False)
+    assert set(load_file(tmp_path / "state-6" / "model.safetensors")) == {"layers.2.weight", "layers.2.bias"}
+    other = Lesson(99)
+    other.layers[0].requires_grad_(False)
+    frozen = other.layers[0].weight.clone()
+    resumed = train(tmp_path, other, resume=True)
+    assert torch.equal(resumed["layers.2.weight"], lesson.layers[2].weight)
+    assert torch.equal(resumed["layers.0.weight"], frozen)
+
+
+def test_buffers_are_in_a_state(tmp_path):
+    """Running means are not learnt by gradient, but change."""
+    lessons = [Lesson(seed) for seed in (0, 99)]
+    for lesson in lessons:
+        lesson.layers.insert(1, nn.BatchNorm1d(8))
+    train(tmp_path, lessons[0], resume=False)
+    train(tmp_path, lessons[1], resume=True)
+    assert lessons[0].layers[1].running_mean.abs().max() > 0
+    assert same(weights(lessons[0]), weights(lessons[1]))
+
+
+def test_the_state_of_another_lesson_is_refused_in_words(tmp_path, uninterrupted):
+    other = Lesson(0)
+    other.layers[2].requires_grad_(False)
+    with pytest.raises(TrainingError, match="the saved state is of another training"):
+        teach(tmp_path / "whole", other, resume=True)
+    assert states(tmp_path / "whole") == {"state-6", "state-7"}
+
+
+# watchers
+
+
+def test_a_watcher_is_asked_and_its_words_are_logged(tmp_path):
+    watcher = Stopper()
+    assert teach(tmp_path, Lesson(0), False, watcher) == "done"
+    assert watcher.seen == [1, 2, 3, 4, 5, 6, 7]
+    begun, *steps = rows(tmp_path)
+    assert begun == {"step": 0, "weight": Lesson(0).layers[0].weight[0, 0].item()}
+    assert [row["watched"] for row in steps] == [1, 2, 3, 4, 5, 6, 7]
+
+
+def test_watching_changes_no_weight(tmp_path, uninterrupted):
+    lesson = Lesson(0)
+    teach(tmp_path / "watched", lesson, False, Stopper())
+    assert same(weights(lesson), uninterrupted)
+
+
+def test_a_watchers_state_goes_back_with_the_trainings(tmp_path):
+    """It saw step 5, which is lost with the interruption and done again: it remembers it once."""
+    with pytest.raises(Interrupted):
+        teach(tmp_path, Lesson(0, interrupt_at(5)), False, Stopper())
+    watcher = Stopper()
+    teach(tmp_path, Lesson(99), True, watcher)
+    assert watcher.seen == [1, 2, 3, 4, 5, 6, 7]
+    assert [row["watched"] for row in rows(tmp_path)[1:]] == [1, 2, 3, 4, 5, 6, 7]
+
+
+@pytest.mark.parametrize(
+    "word, left", [("pause", {"state-2", "state-3"}), ("enough", {"state-2", "state-3"}), ("cancel", {"state-2"})]
+)
+def test_a_verdict_ends_the_training(tmp_path, word, left):
+    """After step 3, when no state was due: to go on from there one is saved, unless it is cancelled."""
+    lesson = Lesson(0)
+    assert teach(tmp_path, lesson, False, Stopper(3, word)) == word
+    assert [step for step, _ in lesson.seen] == [0, 1, 2]
+    assert states(tmp_path) == left
+    assert [row["step"] for row in rows(tmp_path)] == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("word", ["pause", "cancel"])
+@pytest.mark.parametrize("step", [1, 3, 4, 7])
+def test_stopped_and_resumed_is_uninterrupted(tmp_path, uninterrupted, word, step):
+    assert teach(tmp_path, Lesson(0), False, Stopper(step, word)) == word
+    begun = Lesson(0 if (word, step) == ("cancel", 1) else 99)
+    assert same(train(tmp_path, begun, resume=True), uninterrupted)
+    assert [row["step"] for row in rows(tmp_path)] == [0, 1, 2, 3, 4, 5, 6, 7]
+
+
+def test_who_is_stopped_before_the_first_step_takes_none(tmp_path):
+    watcher, lesson = Stopper(), Lesson(0)
+    watcher.said = "pause"
+    assert teach(tmp_path, lesson, False, watcher) == "pause"
+    assert lesson.seen == [] and states(tmp_path) == set()
+    assert same(weights(lesson), weights(Lesson(0)))
+
+
+# a full disk
+
+
+FILL = """
+import sys; sys.path[:0] = sys.argv[1:3]
+from pathlib import Path
+from test_loop import full_disk
+full_disk(Path(sys.argv[3]))
+"""
+MOUNT = 'mount -t tmpfs -o size=1m tmpfs "$0" && exec "$@"'
+
+
+def full_disk(out: Path) -> None:
+    """What the child process runs, with `out` on a disk of 1 MB: filled at step 3, made free again, resumed."""
+    try:
+        train(out, Lesson(0, lambda step: fill(out) if step == 3 else None), resume=False)
+    except TrainingError as error:
+        assert str(error) == FULL, error
+    else:
+        raise AssertionError("the disk was never full")
+    assert states(out) == {"state-2"}
+    (out / "ballast").unlink()
+    torch.save(train(out, Lesson(99), resume=True), out / "resumed.pt")
+    assert same(torch.load(out / "resumed.pt"), train(out / "whole", Lesson(0), resume=False))
+
+
+def fill(out: Path) -> None:
+    """Leaves 4 KB: enough for a line of the log, too little for a state."""
+    with (out / "ballast").open("wb", buffering=0) as ballast:
+        while os.statvfs(out).f_bavail * os.statvfs(out).f_frsize > 4096:
+            ballast.write(bytes(4096))
+
+
+@pytest.mark.skipif(shutil.which("unshare") is None, reason="no unshare here, which mounts a small disk")
+def test_a_full_disk_is_told_and_the_last_state_stays_whole(tmp_path):
+    if subprocess.run(
+        ["unshare", "-rm", "sh", "-c", MOUNT, str(tmp_path), "true"], capture_output=True, check=False
+    ).returncode:
+        pytest.skip("this user may not mount a small disk")
+    child = [sys.executable, "-c", FILL, str(ROOT), str(Path(__file__).parent), str(tmp_path)]
+    done = subprocess.run(
+        ["unshare", "-rm", "sh", "-c", MOUNT, str(tmp_path), *child],
+        capture_output=True,
+        check=False,
+        text=True,
+        timeout=200,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_a_disk_that_is_full_while_a_state_is_flushed_is_told(tmp_path, uninterrupted, monkeypatch, number):
+    """Some file systems only say so when what was written is to reach the disk."""
+    out, flush = tmp_path / "full", os.fsync
+
+    def full(handle: int) -> None:
+        if (out / "state-4.partial").exists():
+            raise OSError(number, os.strerror(number))
+        flush(handle)
+
+    with monkeypatch.context() as patched, pytest.raises(TrainingError, match=FULL):
+        patched.setattr(os, "fsync", full)
+        train(out, Lesson(0), resume=False)
+    assert states(out) == {"state-2"}
+    assert same(train(out, Lesson(99), resume=True), uninterrupted)
+
+
 # kill -9
 
 
@@ -191,7 +398,7 @@ def kill_myself() -> None:
 
 
 def trained_to_death(out: str, moment: str) -> None:
-    """What the child process runs: it dies in step 5, or while the state of step 4 is being written."""
+    """What the child process runs: it dies after 5 steps, or while the state of step 4 is being written."""
     if moment == "step":
         train(Path(out), Lesson(0, lambda step: kill_myself() if step == 5 else None), resume=False)
     else:
@@ -205,7 +412,7 @@ def test_killed_and_resumed_is_uninterrupted(tmp_path, uninterrupted, moment, le
     child = "import sys; sys.path[:0] = sys.argv[1:3]; import test_loop; test_loop.trained_to_death(*sys.argv[3:])"
     out = tmp_path / "killed"
     command = [sys.executable, "-c", child, str(ROOT), str(Path(__file__).parent), str(out), moment]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=100)
+    done = subprocess.run(command, capture_output=True, check=False, text=True, timeout=100)
     assert done.returncode == -signal.SIGKILL, done.stderr
     assert states(out) == left
     assert same(train(out, Lesson(99), resume=True), uninterrupted)
