@@ -46,10 +46,10 @@ def training_set(named: Named, folder: Path, resume: bool) -> TrainingSet:
 def brought(named: Named, place: Path) -> Iterator[Sample | DataError]:
     """Everything that was named, one after the other. A path that is here goes before a name on the Hub."""
     for name in named.data:
-        if Path(name).exists():
+        if name and Path(name).exists():  # "" would be the working folder
             found = files.samples([Path(name)], place, links=True)
         elif Path(name).is_absolute() or name.count("/") != 1:
-            raise DataError(f"{name} is not there: a folder, a file or owner/name on the Hub is needed")
+            raise DataError(f"{name!r} is not there: a folder, a file or owner/name on the Hub is needed")
         else:
             found = from_hub.samples(name, named.split, named.columns, place)
         yield from (replace(s, source=title(name)) if isinstance(s, Sample) else s for s in found)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -123,7 +124,7 @@ def provenance(before: dict, task: Task, counts: tuple[int, int], outcome: Outco
         "held_out": counts[1],
         "licence": options.licence,
         "title": task.title,
-        "start": before.get("title") or options.start,
+        "start": before.get("title") or (Path(options.start).name if os.path.isabs(options.start) else options.start),
         "before": [*before.get("before", []), *([before["command"]] if "command" in before else [])],
         "command": task.command,
         "seed": options.seed,

@@ -40,11 +40,13 @@ class FitOptions:
 
     def __post_init__(self):
         for name, (least, most) in RANGES.items():
-            value = getattr(self, name)
+            value, words = getattr(self, name), name.replace("_", " ")
+            if type(value) is not int and (isinstance(least, int) or type(value) is not float):
+                raise OptionError(f"{words} {value!r} is not a {'whole ' * isinstance(least, int)}number")
             if not least <= value <= most:  # false for NaN, too
-                raise OptionError(f"{name.replace('_', ' ')} {value} is outside {least} to {most}")
+                raise OptionError(f"{words} {value} is outside {least} to {most}")
         if not LICENCE.fullmatch(self.licence):
-            raise OptionError(f"licence {self.licence!r} is not a short name such as cc-by-4.0")
+            raise OptionError(f"licence {self.licence!r} is not an identifier such as cc-by-4.0")
 
     @property
     def alone(self) -> int:
@@ -54,7 +56,6 @@ class FitOptions:
         return self.generator_steps
 
 
-LICENCE = re.compile(r"[\w.+-]{1,60}")
 RANGES = {
     "steps": (1, 1_000_000),
     "batch": (1, 1024),
@@ -68,6 +69,8 @@ RANGES = {
     "save_every": (1, 1_000_000),
 }
 """What the numbers may be, from and to."""
+LICENCE = re.compile(r"[A-Za-z0-9.+-]{1,60}")
+"""Identifiers of licences: a card is YAML, and one line each."""
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,7 @@ def begin(start: str, changes: dict[str, Any]) -> SAC:
     fixed = [name for name in changes if name not in SHAPE and getattr(config, name) != getattr(sac.config, name)]
     if fixed:
         raise OptionError(
-            f"{', '.join(fixed)} of {start} cannot be changed; {', '.join(SHAPE)} can, or start from nothing"
+            f"{', '.join(fixed)} of a checkpoint cannot be changed; {', '.join(SHAPE)} can, or start from nothing"
         )
     return sac if config == sac.config else _reshaped(sac, config)
 

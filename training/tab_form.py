@@ -62,7 +62,7 @@ def task_of(title: str, start: str, quick: bool, source: tuple[str, ...], values
     changes = {k: v for k, v in {**lora, "blocks": told["blocks"]}.items() if _differs(getattr(before, k), v)}
     numbers = {name: told[name] for name in (*NUMBERS, "licence")}
     options = FitOptions(start=models.place(start), quick=quick, **numbers)
-    SACConfig(**lora)  # checks itself
+    SACConfig(**lora, blocks=told["blocks"])  # checks itself
     title = " ".join((title or "").split())[:60] or "mine"
     return Task(options, changes, title, source, _command(start, options, changes))
 
@@ -74,7 +74,8 @@ def _differs(one: Any, other: Any) -> bool:
 def _command(start: str, options: FitOptions, changes: dict[str, Any]) -> str:
     """The command that does the same as the form."""
     default = FitOptions()
-    told = {n: getattr(options, n) for n in NUMBERS if getattr(options, n) != getattr(default, n)} | changes
+    shown = (*NUMBERS, "licence")
+    told = {n: getattr(options, n) for n in shown if getattr(options, n) != getattr(default, n)} | changes
     words = [
         w
         for name, v in told.items()

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from sac.config import SACConfig
-from sac.model.lora import SplitQKV, adapt
+from sac.model.lora import SplitQKV, adapt, transplant
 from sac.model.sam import TINY_DIM, build_sam
 
 
@@ -104,3 +104,76 @@ def test_no_block_is_mistaken_for_another_with_more_digits():
         adapted = adapt(build_sam("vit_b").image_encoder, SACConfig(base="vit_b", blocks="late"))
     blocks = {name.split("blocks.")[1].split(".")[0] for name, w in adapted.named_parameters() if w.requires_grad}
     assert blocks == {"6", "7", "8", "9", "10", "11"}
+
+
+# Moved to LoRA of another shape
+
+
+def _taught(encoder, **shape) -> nn.Module:
+    """An adapted encoder whose B is not zero."""
+    adapted = adapt(copy.deepcopy(encoder), replace(SACConfig(rank=3, alpha=6.0), **shape))
+    generator = torch.Generator().manual_seed(2)
+    with torch.no_grad():
+        for name, weight in adapted.named_parameters():
+            if "lora_B" in name:
+                weight.copy_(torch.randn(weight.shape, generator=generator) * 0.05)
+    return adapted
+
+
+def _moved(encoder, source: nn.Module, **shape) -> nn.Module:
+    target = adapt(copy.deepcopy(encoder), replace(SACConfig(rank=3, alpha=6.0), **shape))
+    transplant(source, target)
+    return target
+
+
+def _updates(adapted: nn.Module) -> dict[str, torch.Tensor]:
+    """alpha / r B A of each layer that is adapted."""
+    return {
+        name: layer.get_delta_weight("default").detach()
+        for name, layer in adapted.named_modules()
+        if hasattr(layer, "get_delta_weight")
+    }
+
+
+@pytest.mark.parametrize("shape", [{}, {"rank": 3, "alpha": 1.0}, {"rank": 4}, {"rank": 16, "alpha": 64.0}])
+def test_a_rank_that_suffices_says_exactly_the_same(encoder, image, shape):
+    source = _taught(encoder)
+    target = _moved(encoder, source, **shape)
+    before, after = _updates(source), _updates(target)
+    assert before.keys() == after.keys() and len(before) == 12
+    assert all(torch.allclose(after[name], update, atol=1e-6) for name, update in before.items())
+    with torch.no_grad():
+        assert not torch.allclose(source(image), encoder(image), atol=1e-2)
+        assert torch.allclose(target(image), source(image), atol=1e-4)
+
+
+def test_a_lower_rank_is_the_best_approximation_of_it(encoder):
+    """Eckart and Young: what is missing are the smaller singular values."""
+    source = _taught(encoder)
+    before, after = _updates(source), _updates(_moved(encoder, source, rank=1))
+    for name, update in before.items():
+        values = torch.linalg.svdvals(update)
+        assert torch.linalg.matrix_rank(after[name], atol=1e-5) == 1
+        missing = (update - after[name]).square().sum()
+        assert missing == pytest.approx(values[1:].square().sum().item(), rel=1e-3) and missing > 0
+
+
+def test_only_layers_that_both_adapt_are_carried(encoder):
+    source = _taught(encoder, projections=("q", "k"))
+    after = _updates(_moved(encoder, source, projections=("q", "v"), blocks="late"))
+    before = _updates(source)
+    assert {name.split("blocks.")[1] for name in after} == {f"{n}.attn.qkv.{p}" for n in (3, 4, 5) for p in "qv"}
+    for name, update in after.items():
+        if name.endswith(".q"):
+            assert torch.allclose(update, before[name], atol=1e-6) and update.any()
+        else:
+            assert not update.any()
+
+
+def test_fresh_layers_can_still_learn(encoder):
+    """A of a layer that is not carried is not zero, as B is: both zero would never learn."""
+    target = _moved(encoder, _taught(encoder, projections=("q",), rank=1), projections=("q", "v"), rank=4)
+    layers = [layer for layer in target.modules() if hasattr(layer, "lora_A")]
+    assert len(layers) == 12 and all(layer.lora_A["default"].weight.any(dim=1).all() for layer in layers)
+    beyond = [layer.lora_B["default"].weight[:, 1:] for layer in layers]
+    assert not any(weight.any() for weight in beyond)

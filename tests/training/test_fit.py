@@ -1,164 +1,284 @@
-"""Fitting a real, small SAC: it learns two pictures by heart, and goes on where it stopped."""
+"""Fitting a real, small SAC: it learns two pictures by heart, goes on where it stopped, and keeps its best weights."""
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 from torch.utils.data import default_collate
 
 from sac import hub
 from sac.config import SACConfig
+from sac.errors import TrainingError
+from training import embeddings as embedding
 from training.cards import sac_card
-from training.datasets.sample import Sample
-from training.fit import PAIRS, Crops, FitOptions, NucleiLesson, _semantic_points, fit, fit_to, provenance
+from training.crops import Crops
+from training.datasets.division import Pieces, divide
+from training.embeddings import EMBEDDINGS
+from training.exam import Exam, Marks
+from training.examiner import CANCEL, PAUSE
+from training.fit import fit, provenance
+from training.lesson import NucleiLesson
+from training.loop import LOG
+from training.options import FitOptions, Task
+from training.outcome import Compared, Outcome
+from training.start import begin
 
-pytestmark = pytest.mark.usefixtures("no_trace")
-OPTIONS = FitOptions(steps=4, batch=1, prompts=4, generator_steps=1, save_every=2)
-
-
-def _sample(seed: int, light: bool) -> Sample:
-    """Twelve faint discs of 24 pixels with a strong core, which the base alone takes for the whole."""
-    rng = np.random.default_rng(seed)
-    y, x = np.mgrid[:160, :160]
-    ground, ink = (220, 90) if light else (30, 160)
-    image, labels = np.full((160, 160), float(ground)), np.zeros((160, 160), np.int32)
-    for number in range(12):
-        row, column = divmod(number, 4)
-        centre = np.array([27 + 50 * row, 20 + 40 * column]) + rng.uniform(-5, 5, 2)
-        distance = np.hypot(y - centre[0], x - centre[1])
-        labels[distance < 12] = number + 1
-        image[distance < 12] = ground + (ink - ground) / 3
-        image[distance < 6] = ink
-    image += rng.normal(0, 4, labels.shape)
-    return Sample(f"sample-{seed}", np.repeat(image.clip(0, 255).astype(np.uint8)[..., None], 3, axis=2), labels)
+pytestmark = pytest.mark.usefixtures("no_trace", "short_exams")
+SMALL = {"generator_widths": (8, 16), "rank": 2}
+OPTIONS = FitOptions(steps=4, batch=1, prompts=4, generator_steps=1, save_every=2, look_every=100, hold_out=0)
+TASK = Task(OPTIONS, SMALL, "mine", ("two discs",), "fit --data discs")
 
 
-@pytest.fixture(scope="module")
-def samples():
-    return [_sample(0, light=False), _sample(1, light=True)]
+def task(**options) -> Task:
+    """The small task with other options; one that starts somewhere takes its shape from there."""
+    return replace(TASK, options=replace(OPTIONS, **options), changes={} if options.get("start") else SMALL)
 
 
-@torch.no_grad()
-def _losses(sac, crops: Crops, step: int) -> dict[str, float]:
-    batch = default_collate([crops[k] for k in range(4)])
-    return {name: value.item() for name, value in NucleiLesson(sac.eval(), 0)(batch, step).items()}
+def silent(said: str) -> None:
+    pass
+
+
+def fitted(out, whole, asked: Task, resume: bool = False):
+    return fit(out, whole, asked, resume, told=silent)
+
+
+def weights(folder) -> dict[str, torch.Tensor]:
+    return hub.load(str(folder)).state_dict()
+
+
+def different(one: dict, other: dict) -> list[str]:
+    assert one.keys() == other.keys()
+    return [name for name in one if not torch.equal(one[name], other[name])]
+
+
+def logged(out) -> list[dict]:
+    return [json.loads(line) for line in (out / LOG).read_text().splitlines()]
+
+
+def shown(whole, sac, options: FitOptions) -> Crops:
+    return Crops(Pieces(whole, divide(whole.survey.facts, 0)[0]), sac.config.diameter, sac.config.tile, options)
 
 
 HINTED = 1
 """A step that gives the decoder the generator's map, which is noise before training."""
 
 
-def _learnt(sac, samples, options, out) -> tuple[dict[str, float], dict[str, float]]:
+@torch.no_grad()
+def losses(sac, crops: Crops) -> dict[str, float]:
+    batch = default_collate([crops[k] for k in range(4)])
+    return {name: value.item() for name, value in NucleiLesson(sac.eval(), 0)(batch, HINTED).items()}
+
+
+def learnt(whole, asked: Task, out) -> tuple[dict[str, float], dict[str, float]]:
     """Losses on crops that the training saw, before and after it."""
-    crops = Crops(samples, sac.config.diameter, sac.config.tile, options)
-    before = _losses(sac, crops, HINTED)
-    return before, _losses(fit(sac, samples, options, out), crops, HINTED)
+    torch.manual_seed(0)
+    sac = begin("", asked.changes)
+    crops = shown(whole, sac, asked.options)
+    fitted(out, whole, asked)
+    return losses(sac, crops), losses(hub.load(str(out)), crops)
 
 
-def test_two_pictures_are_learnt_by_the_generator(new_sac, samples, tmp_path):
-    options = FitOptions(steps=40, batch=1, prompts=2, generator_steps=40, learning_rate=0.01)
-    before, after = _learnt(new_sac(), samples, options, tmp_path)
+def interrupt(monkeypatch, at: int):
+    """Every training ends at that step, as by Control-C."""
+    forward = NucleiLesson.forward
+
+    def interrupted(self, batch, step):
+        if step == at:
+            raise KeyboardInterrupt
+        return forward(self, batch, step)
+
+    monkeypatch.setattr(NucleiLesson, "forward", interrupted)
+
+
+def mark(monkeypatch, *msa: float) -> None:
+    """Validation tiles that are worth, look by look, what is said here."""
+    told = iter(msa)
+    monkeypatch.setattr(Exam, "look", lambda self, lesson, n: _found(self, n) or Marks(1.0, 0.5, next(told)))
+
+
+def _found(exam: Exam, number: int) -> None:
+    exam.found[number] = np.zeros_like(exam.tiles[number].labels)
+
+
+# Learning
+
+
+def test_two_pictures_are_learnt_by_the_generator(two, tmp_path):
+    before, after = learnt(two, task(steps=40, prompts=2, generator_steps=40, learning_rate=0.01), tmp_path)
     assert after["generator"] < 0.7 * before["generator"]
 
 
-def test_two_pictures_are_learnt_by_the_decoder(new_sac, samples, tmp_path):
-    options = FitOptions(steps=12, batch=1, prompts=4, generator_steps=0, learning_rate=3e-3)
-    before, after = _learnt(new_sac(), samples, options, tmp_path)
+def test_two_pictures_are_learnt_by_the_decoder(two, tmp_path):
+    before, after = learnt(two, task(steps=12, generator_steps=0, learning_rate=3e-3), tmp_path)
     assert after["mask"] < 0.6 * before["mask"]
     assert after["iou"] < 0.6 * before["iou"]
 
 
-def test_interrupted_and_resumed_is_uninterrupted_bit_for_bit(new_sac, samples, tmp_path, monkeypatch):
-    whole = fit(new_sac(0), samples, OPTIONS, tmp_path / "whole").state_dict()
-    forward = NucleiLesson.forward
+def test_one_image_trains_and_a_strip_of_it_is_held_out(one, checkpoint, tmp_path):
+    found = fitted(tmp_path, one, task(start=str(checkpoint), hold_out=0.1, steps=2, generator_steps=-1))
+    assert found.verdict == "done" and [image.name for image in found.outcome.images] == ["sample-0"]
+    assert (tmp_path / "held_out.txt").read_text() == "sample-0\n"
 
-    def interrupted(self, batch, step):
-        if step == 3:
-            raise KeyboardInterrupt
-        return forward(self, batch, step)
 
+# Stopping and going on
+
+
+def test_interrupted_and_resumed_is_uninterrupted_bit_for_bit(two, tmp_path, monkeypatch):
+    fitted(tmp_path / "whole", two, TASK)
     with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
-        patched.setattr(NucleiLesson, "forward", interrupted)
-        fit(new_sac(0), samples, OPTIONS, tmp_path / "cut")
-    resumed = fit(new_sac(99), samples, OPTIONS, tmp_path / "cut", resume=True).state_dict()
-    assert [name for name in whole if not torch.equal(whole[name], resumed[name])] == []
-    fresh = new_sac(0).state_dict()
-    changed = [name for name in whole if not torch.equal(whole[name], fresh[name])]
+        interrupt(patched, at=3)
+        fitted(tmp_path / "cut", two, TASK)
+    fitted(tmp_path / "cut", two, TASK, resume=True)
+    whole = weights(tmp_path / "whole")
+    assert different(whole, weights(tmp_path / "cut")) == []
+    changed = different(whole, hub.new(SACConfig(**SMALL)).state_dict())
     assert changed and all("lora_" in n or n.startswith(("generator.", "mask_decoder.")) for n in changed)
 
 
-def test_the_first_steps_teach_the_generator_alone(new_sac, samples):
-    sac = new_sac()
-    crops = Crops(samples, sac.config.diameter, sac.config.tile, OPTIONS)
-    batch = default_collate([crops[0]])
-    lesson = NucleiLesson(sac, generator_steps=3)
-    with torch.no_grad():
-        assert set(lesson(batch, 2)) == {"generator"}
-        assert {"generator", "mask", "iou"} <= set(lesson(batch, 3))
+def test_it_ends_early_with_its_best_weights_and_so_does_one_that_was_resumed(two, tmp_path, monkeypatch):
+    """A look after each step. Best after the second; two without a gain end it after the fourth."""
+    asked = task(steps=9, generator_steps=0, look_every=1, patience=2, hold_out=0.1, save_every=1)
+    marks = {0: 0.1, 1: 0.2, 2: 0.6, 3: 0.5, 4: 0.6}
+    both = [m for step in marks for m in (0.0, marks[step])]  # a training tile, then one for validation
+    with monkeypatch.context() as patched:
+        mark(patched, *both)
+        assert fitted(tmp_path / "whole", two, asked).verdict == "enough"
+    rows = logged(tmp_path / "whole")
+    assert [row["round"] for row in rows] == list(marks.values()) and rows[-1]["best"] == 0.6
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        mark(patched, *both)
+        interrupt(patched, at=3)
+        fitted(tmp_path / "cut", two, asked)
+    with monkeypatch.context() as patched:
+        mark(patched, *both[8:])
+        assert fitted(tmp_path / "cut", two, asked, resume=True).verdict == "enough"
+    assert different(weights(tmp_path / "whole"), weights(tmp_path / "cut")) == []
+    with monkeypatch.context() as patched:
+        mark(patched, *both[:2], *both[:4], *both[:6])
+        interrupt(patched, at=2)
+        with pytest.raises(KeyboardInterrupt):
+            fitted(tmp_path / "best", two, asked)
+    (state,) = (tmp_path / "best").glob("state-2")
+    best = torch.load(state / "custom_checkpoint_0.pkl", weights_only=True)["weights"]
+    kept = weights(tmp_path / "whole")
+    for name, weight in best.items():
+        assert torch.equal(kept[name.removeprefix("sac.")], weight.half().float())
 
 
-def test_some_steps_decode_all_nuclei_at_once(new_sac, samples):
-    sac = new_sac()
-    batch = default_collate([Crops(samples, sac.config.diameter, sac.config.tile, OPTIONS)[0]])
-    with torch.no_grad():
-        semantic = ["semantic" in NucleiLesson(sac, 0)(batch, step) for step in range(8)]
-    assert 0 < sum(semantic) < 8
+def test_what_never_gains_ends_in_the_weights_it_began_with(two, checkpoint, tmp_path, monkeypatch):
+    asked = task(start=str(checkpoint), hold_out=0.1, look_every=1, patience=1, generator_steps=-1)
+    with monkeypatch.context() as patched:
+        mark(patched, *[0.5] * 8)
+        found = fitted(tmp_path, two, asked)
+    assert found.verdict == "enough" and found.outcome.gain == 0
+    assert len(logged(tmp_path)) == 2 and different(weights(tmp_path), weights(checkpoint)) == []
 
 
-def test_crops_are_functions_of_their_number(samples):
-    first, second = (Crops(samples, 24.0, 256, OPTIONS)[5] for _ in range(2))
-    assert all(np.array_equal(first[name], second[name]) for name in first)
-    assert not np.array_equal(first["image"], Crops(samples, 24.0, 256, OPTIONS)[6]["image"])
-    other = Crops(samples, 24.0, 256, replace(OPTIONS, seed=1))[5]
-    assert not np.array_equal(first["image"], other["image"])
+@pytest.mark.parametrize("flag, verdict, states", [(PAUSE, "pause", 1), (CANCEL, "cancel", 0)])
+def test_a_user_stops_it_and_may_resume_it(two, tmp_path, monkeypatch, flag, verdict, states):
+    forward = NucleiLesson.forward
+
+    def asked_to_stop(self, batch, step):
+        (tmp_path / flag).touch()
+        return forward(self, batch, step)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(NucleiLesson, "forward", asked_to_stop)
+        assert fitted(tmp_path, two, TASK).verdict == verdict
+    assert len(list(tmp_path.glob("state-*"))) == states and not (tmp_path / hub.CONFIG).exists()
+    (tmp_path / flag).unlink()
+    assert fitted(tmp_path, two, TASK, resume=True).verdict == "done" and (tmp_path / hub.CONFIG).exists()
 
 
-def test_pictures_without_nuclei_teach_that_there_are_none(new_sac):
-    empty = Sample("empty", np.full((90, 90, 3), 60, np.uint8), np.zeros((90, 90), np.int32))
-    sac = new_sac()
-    losses = _losses(sac, Crops([empty], sac.config.diameter, sac.config.tile, OPTIONS), step=0)
-    assert losses and all(np.isfinite(value) for value in losses.values())
+@pytest.mark.parametrize("start", ["", "checkpoint"])
+def test_the_highest_learning_rate_ends_in_words_or_no_better(two, checkpoint, tmp_path, start):
+    asked = task(
+        start=start and str(checkpoint), steps=12, generator_steps=0, learning_rate=0.1, look_every=3, hold_out=0.1
+    )
+    try:
+        found = fitted(tmp_path, two, asked)
+    except TrainingError as error:
+        assert "try a learning rate below 0.1" in str(error)
+    else:
+        assert all(torch.isfinite(value).all() for value in weights(tmp_path).values())
+        assert found.outcome is None if not start else np.isfinite(found.outcome.gain)
 
 
-@pytest.mark.parametrize("seed", range(6))
-def test_semantic_points_lie_where_they_say(seed):
-    labels = np.zeros((64, 64), np.int32)
-    labels[10:40, 20:50] = 1
-    distance = (labels > 0).astype(np.float32)
-    points, kinds = _semantic_points(np.random.default_rng(seed), labels, distance)
-    assert points.shape == (2 * max(PAIRS), 2) and kinds.shape == (2 * max(PAIRS),)
-    x, y = points.astype(int).T
-    assert (labels[y, x][kinds == 1] == 1).all() and (labels[y, x][kinds == 0] == 0).all()
-    assert (kinds == 1).sum() == (kinds == 0).sum() and (kinds == 1).sum() in PAIRS
+# The quick mode
 
 
-def test_fit_to_writes_a_checkpoint_that_loads(samples, tmp_path):
-    data = tmp_path / "mine" / "train"
-    for part in ("images", "labels"):
-        (data / part).mkdir(parents=True)
-    for sample in samples:
-        Image.fromarray(sample.image).save(data / "images" / f"{sample.name}.png")
-        Image.fromarray(sample.labels.astype(np.uint16)).save(data / "labels" / f"{sample.name}.png")
-    config = SACConfig(generator_widths=(8, 16), rank=2)
-    options = replace(OPTIONS, steps=1, hold_out=0.0, licence="cc0-1.0")
-    fit_to(tmp_path / "out", [str(data)], config, options, resume=False)
+def test_the_quick_mode_embeds_once_and_leaves_the_encoder(two, checkpoint, tmp_path, monkeypatch):
+    monkeypatch.setattr(embedding, "POOL", 4)
+    monkeypatch.setattr("training.crops.POOL", 4)
+    asked = task(start=str(checkpoint), quick=True, generator_steps=0, steps=3, save_every=1)
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        interrupt(patched, at=2)
+        fitted(tmp_path, two, asked)
+    written = (tmp_path / EMBEDDINGS).stat()
+    with monkeypatch.context() as patched:
+        patched.setattr(embedding, "_embedded", None)  # would fail, were it called
+        fitted(tmp_path, two, asked, resume=True)
+    assert (tmp_path / EMBEDDINGS).stat().st_mtime_ns == written.st_mtime_ns
+    changed = different(weights(tmp_path), weights(checkpoint))
+    assert {name.split(".")[0] for name in changed} == {"generator", "mask_decoder"}
+
+
+# What is left
+
+
+def test_a_checkpoint_that_loads_is_written_with_its_card(two, tmp_path):
+    found = fitted(tmp_path / "out", two, task(steps=1, licence="cc0-1.0"))
+    assert (found.verdict, found.outcome) == ("done", None)
     loaded = hub.load(str(tmp_path / "out"))
     assert (loaded.config.rank, loaded.config.generator_widths) == (2, (8, 16))
     source = loaded.config.provenance
-    assert (source["data"], source["images"], source["held_out"], source["seed"]) == (["mine/train"], 2, 0, 0)
-    assert "license: cc0-1.0" in (tmp_path / "out" / "README.md").read_text()
+    assert (source["data"], source["images"], source["held_out"], source["seed"]) == (["two discs"], 2, 0, 0)
+    assert "license: cc0-1.0" in (tmp_path / "out" / hub.CARD).read_text()
     assert (tmp_path / "out" / "held_out.txt").read_text() == ""
 
 
+def test_the_card_has_figures_and_no_folder_of_this_machine(two, checkpoint, tmp_path):
+    out = tmp_path / "out"
+    found = fitted(out, two, task(start=str(checkpoint), hold_out=0.1, steps=1, generator_steps=-1))
+    card, stored = (out / hub.CARD).read_text(), (out / hub.CONFIG).read_text()
+    figures = found.outcome.figures()
+    assert "| | dice | aji | pq | msa |" in card
+    for when in ("before", "after"):
+        assert f"| {when} | {' | '.join(f'{value:.3f}' for value in figures[when].values())} |" in card
+    assert json.loads(stored)["provenance"]["figures"] == figures
+    assert "| started from | before |" in card and "trained before | `fit --data cells`" in card
+    written = [p.read_text() for p in out.iterdir() if p.suffix in (".json", ".md", ".txt")]
+    assert len(written) >= 5
+    assert not any(str(place) in text for text in written for place in (checkpoint, tmp_path, Path.home()))
+
+
 def test_provenance_keeps_what_came_before():
-    first = provenance({}, ["a/dsb/train"], OPTIONS, (9, 1))
-    second = provenance(first, ["b/he/train", "a/dsb/train"], OPTIONS, (5, 0))
-    third = provenance(second, ["b/he/train"], OPTIONS, (5, 0))
-    assert (first["data"], first["before"]) == (["dsb/train"], [])
-    assert (third["data"], third["images"]) == (["dsb/train", "he/train"], 5)
-    assert third["before"] == [first["command"], second["command"]]
-    assert sac_card("mine", SACConfig(provenance=third)).count("| trained before |") == 2
+    named = [replace(TASK, data=data, command=f"fit {n}") for n, data in enumerate([("a",), ("b", "a"), ("b",)])]
+    first = provenance({}, named[0], (9, 1), None)
+    second = provenance(first, named[1], (5, 0), None)
+    third = provenance(second, named[2], (5, 0), None)
+    assert (first["data"], first["before"], first["held_out"], first["start"]) == (["a"], [], 1, "")
+    assert (third["data"], third["images"], third["start"]) == (["a", "b"], 5, "mine")
+    assert third["before"] == ["fit 0", "fit 1"] and third["command"] == "fit 2"
+    card = sac_card("mine", SACConfig(provenance=third))
+    assert card.count("| trained before |") == 2 and "Figures" not in card
+
+
+def test_a_start_that_is_a_folder_without_a_title_is_called_by_its_name():
+    started = replace(TASK, options=replace(OPTIONS, start="/home/ada/cells/run"))
+    assert provenance({}, started, (1, 0), None)["start"] == "run"
+    assert (
+        provenance({}, replace(TASK, options=replace(OPTIONS, start="ada/cells")), (1, 0), None)["start"] == "ada/cells"
+    )
+
+
+def test_figures_of_the_card_are_those_of_the_outcome():
+    row = dict.fromkeys(("dice", "aji", "pq", "msa"), 0.25)
+    told = provenance({}, TASK, (3, 1), Outcome((Compared("a", row, {**row, "msa": 0.5}),)))
+    card = sac_card("mine", SACConfig(provenance=told))
+    assert "| before | 0.250 | 0.250 | 0.250 | 0.250 |\n| after | 0.250 | 0.250 | 0.250 | 0.500 |" in card

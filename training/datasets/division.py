@@ -15,6 +15,8 @@ FEW = 5
 """Images below which a strip of each is kept, instead of whole images: one alone says little of the others."""
 STRIP = 0.25
 """Share of an image's longer side that is such a strip."""
+SMALLEST = 8
+"""Pixels along the longer side of an image below which a strip of it says nothing."""
 
 
 @dataclass(frozen=True)
@@ -38,13 +40,16 @@ class Piece:
 def divide(facts: Sequence[Facts], share: float) -> tuple[list[Piece], list[Piece]]:
     """(pieces to learn from, pieces to validate on). `share` of the images, those whose names' digests are smallest.
 
-    Of a few images, a strip of each is kept, so that all of them teach. A share of 0 keeps nothing.
+    Of a few images, a strip of each is kept, so that all of them teach; of one that is too small for a strip, nothing.
+    A share of 0 keeps nothing.
     """
     everything = [Piece(i) for i in range(len(facts))]
     if not share:
         return everything, []
     if len(facts) < FEW:
-        return [Piece(i, 0.0, 1 - STRIP) for i in range(len(facts))], [Piece(i, 1 - STRIP) for i in range(len(facts))]
+        wide = [p for p in everything if max(facts[p.index].height, facts[p.index].width) >= SMALLEST]
+        learnt = [replace(p, end=1 - STRIP) if p in wide else p for p in everything]
+        return learnt, [replace(p, begin=1 - STRIP) for p in wide]
     order = sorted(everything, key=lambda p: hashlib.sha256(facts[p.index].name.encode()).digest())
     count = min(max(1, round(share * len(facts))), len(facts) - 1)
     held = sorted(order[:count], key=lambda p: p.index)

@@ -1,0 +1,78 @@
+"""A step of a real, small SAC: which losses it has, and from where its embeddings come."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch.utils.data import default_collate
+
+from training.crops import POOL, Crops
+from training.datasets.division import Pieces, divide
+from training.datasets.gather import gather
+from training.datasets.sample import Sample
+from training.lesson import NucleiLesson, framed
+from training.options import FitOptions
+
+
+def batch(sac, whole, quick: bool = False) -> dict[str, torch.Tensor]:
+    options = FitOptions(prompts=4, quick=quick)
+    pieces = Pieces(whole, divide(whole.survey.facts, 0)[0])
+    made = Crops(pieces, sac.config.diameter, sac.config.tile, options)
+    return default_collate([made[k] for k in range(2)])
+
+
+@torch.no_grad()
+def losses(sac, shown, step: int, alone: int = 0, features=None) -> dict[str, float]:
+    return {name: value.item() for name, value in NucleiLesson(sac, alone, features)(shown, step).items()}
+
+
+def test_the_first_steps_teach_the_generator_alone(sac, two):
+    shown = batch(sac, two)
+    assert set(losses(sac, shown, step=2, alone=3)) == {"generator"}
+    assert {"generator", "mask", "iou"} <= set(losses(sac, shown, step=3, alone=3))
+
+
+def test_some_steps_decode_all_nuclei_at_once(sac, two):
+    shown = batch(sac, two)
+    semantic = ["semantic" in losses(sac, shown, step) for step in range(8)]
+    assert 0 < sum(semantic) < 8
+
+
+def test_pictures_without_nuclei_teach_that_there_are_none(sac, samples, tmp_path):
+    empty = Sample("empty", np.full((90, 90, 3), 60, np.uint8), np.zeros((90, 90), np.int32))
+    whole = gather([empty, samples[0]], tmp_path)
+    pieces = Pieces(whole, divide(whole.survey.facts, 0)[0][:1])
+    made = Crops(pieces, sac.config.diameter, sac.config.tile, FitOptions(prompts=4))
+    shown = default_collate([made[0], made[1]])
+    assert not shown["labels"].any()
+    found = losses(sac, shown, step=0)
+    assert {"generator", "mask"} <= set(found) and all(np.isfinite(value) for value in found.values())
+
+
+def test_embeddings_that_are_looked_up_give_the_losses_of_those_that_are_computed(sac, two):
+    shown = batch(sac, two, quick=True)
+    with torch.no_grad():
+        made = sac.encode(framed(sac, shown["image"].float()))
+    features = torch.zeros(POOL, *made.shape[1:])
+    features[shown["crop"]] = made
+    assert losses(sac, shown, 1, features=features) == pytest.approx(losses(sac, shown, 1), rel=1e-4)
+    assert losses(sac, shown, 1, features=features + 1)["mask"] != pytest.approx(losses(sac, shown, 1)["mask"])
+
+
+def test_one_graph_teaches_every_part_and_nothing_else(new_sac, two):
+    sac = new_sac()
+    sum(NucleiLesson(sac, 0)(batch(sac, two), 1).values()).backward()
+    taught = [name for name, weight in sac.named_parameters() if weight.grad is not None and weight.grad.any()]
+    assert {"lora_B" if "lora_B" in name else name.split(".")[0] for name in taught} == {
+        "lora_B",  # A waits for B, which is zero at first
+        "generator",
+        "mask_decoder",
+    }
+
+
+def test_the_loss_of_an_exam_is_the_same_at_every_look(sac, two):
+    shown = batch(sac, two)
+    with torch.no_grad():
+        first, second = (NucleiLesson(sac, 0).examined(shown, 5) for _ in range(2))
+    assert torch.equal(first, second) and torch.isfinite(first)

@@ -1,0 +1,71 @@
+"""Before and after: figures are means over the images, a loss is said, pictures and figures are written."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from training.datasets.sample import Sample
+from training.outcome import FIGURES, FOLDER, MOST_IMAGES, MOST_PIXELS, SCORES, Compared, Outcome, _middle, compare
+
+
+def scores(value: float) -> dict[str, float]:
+    return dict.fromkeys(SCORES, value)
+
+
+def outcome(*pairs: tuple[float, float]) -> Outcome:
+    return Outcome(tuple(Compared(f"{n}", scores(before), scores(after)) for n, (before, after) in enumerate(pairs)))
+
+
+def test_figures_are_means_over_the_images():
+    found = outcome((0.2, 0.5), (0.4, 0.8))
+    assert found.figures() == {"before": scores(0.3), "after": scores(0.65)}
+    assert found.gain == pytest.approx(0.35) and not found.is_worse
+    assert found.sentence == (
+        "mSA 0.300 before, 0.650 after, Dice 0.300 before, 0.650 after, on 2 images held out."
+    )  # fmt: skip
+
+
+def test_that_it_got_worse_is_said():
+    found = outcome((0.5, 0.4))
+    assert found.is_worse and found.gain == pytest.approx(-0.1)
+    assert found.sentence.startswith("It got worse: mSA 0.500 before, 0.400 after")
+    assert "on 1 image held out" in found.sentence and "started from is the better one" in found.sentence
+
+
+def test_no_change_is_not_worse():
+    assert not outcome((0.5, 0.5)).is_worse
+
+
+def test_a_sac_against_itself_is_no_gain(sac, samples, tmp_path):
+    told = []
+    found = compare(sac, sac, samples, tmp_path, told.append)
+    assert told == ["sample-0", "sample-1"] and found.gain == 0
+    assert [image.before for image in found.images] == [image.after for image in found.images]
+    pictures = sorted(p.name for p in (tmp_path / FOLDER).iterdir())
+    assert pictures == ["0.after.png", "0.before.png", "1.after.png", "1.before.png"]
+    with Image.open(tmp_path / FOLDER / "0.after.png") as picture:
+        assert picture.size == (160, 160)
+    assert Outcome.read(tmp_path) == found and len(json.loads((tmp_path / FIGURES).read_text())) == 2
+
+
+def test_where_nothing_was_compared_there_is_no_outcome(tmp_path):
+    assert Outcome.read(tmp_path) is None
+
+
+def test_no_more_images_are_compared_than_a_minute_allows(sac, tmp_path):
+    tiny = Sample("a", np.zeros((16, 16, 3), np.uint8), np.zeros((16, 16), np.int32))
+    named = [replace(tiny, name=str(n)) for n in range(MOST_IMAGES + 3)]
+    assert [image.name for image in compare(sac, sac, named, tmp_path).images] == [str(n) for n in range(MOST_IMAGES)]
+
+
+def test_of_a_large_image_the_middle_is_compared():
+    labels = np.arange(1200 * 30, dtype=np.int32).reshape(1200, 30)
+    found = _middle(Sample("a", np.zeros((1200, 30, 3), np.uint8), labels))
+    assert found.labels.shape == (MOST_PIXELS, 30) and np.array_equal(found.labels, labels[88 : 88 + MOST_PIXELS])
+    small = Sample("b", np.zeros((20, 30, 3), np.uint8), labels[:20])
+    assert np.array_equal(_middle(small).labels, small.labels)
