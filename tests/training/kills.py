@@ -20,14 +20,13 @@ import numpy as np
 from safetensors.numpy import load_file
 
 from sac.hub import ADAPTER, HEAD
-from training.bring import SET
 from training.datasets import files
 from training.datasets.gather import gather
 from training.datasets.sample import Sample
 from training.datasets.scenes import scene
 from training.jobs import OVER, Job, Jobs
-from training.loop import STATE
 from training.options import FitOptions, Task
+from training.places import SET, STATE
 
 OPTIONS = FitOptions(
     start="nuclei", steps=48, batch=1, prompts=2, hold_out=0.0, patience=0, look_every=8, save_every=4, seed=5

@@ -9,7 +9,7 @@ import pytest
 from scipy import ndimage
 
 from sac.model.sam import PIXEL_MEAN
-from training.augment import place, crop, is_coloured, median_diameter, recolour
+from training.augment import crop, is_coloured, median_diameter, place, recolour
 from training.datasets.sample import Sample
 
 GROUND, INK = (20, 20, 20), (235, 235, 235)

@@ -54,6 +54,12 @@ def test_rare_kinds_are_drawn_more_often_than_their_share():
     assert _chances(facts) == pytest.approx([1 / 12] * 4 + [1 / 6, 1 / 2])
 
 
+def test_four_kinds_share_alike():
+    fact = Facts("n", "a", 100, 100, 5, 20.0, 0.1, False, False, (), "")
+    kinds = [replace(fact, coloured=c, bright=b) for c in (False, True) for b in (False, True)]
+    assert _chances(kinds) == pytest.approx([1 / 4] * 4)
+
+
 def test_a_larger_image_is_drawn_more_often_by_the_fourth_root_of_its_area():
     fact = Facts("n", "a", 100, 100, 5, 20.0, 0.1, False, False, (), "")
     assert _chances([fact, replace(fact, height=400, width=400)]) == pytest.approx([1 / 3, 2 / 3])

@@ -11,8 +11,9 @@ from torch import nn
 
 from training.datasets.sample import Sample
 from training.exam import Marks
-from training.examiner import CANCEL, LOOKS, PAUSE, Examiner
+from training.examiner import Examiner
 from training.options import FitOptions
+from training.places import CANCEL, LOOKS, PAUSE
 
 TILE = Sample("tile", np.zeros((8, 8, 3), np.uint8), np.zeros((8, 8), np.int32))
 

@@ -18,14 +18,12 @@ from training import embeddings as embedding
 from training.cards import sac_card
 from training.crops import Crops
 from training.datasets.division import Pieces, divide
-from training.embeddings import EMBEDDINGS
 from training.exam import Exam, Marks
-from training.examiner import CANCEL, PAUSE
 from training.fit import fit, provenance
 from training.lesson import NucleiLesson
-from training.loop import LOG
 from training.options import FitOptions, Task
 from training.outcome import Compared, Outcome
+from training.places import CANCEL, EMBEDDINGS, LOG, PAUSE
 from training.start import begin
 
 pytestmark = pytest.mark.usefixtures("no_trace", "short_exams")

@@ -8,8 +8,6 @@ from PIL import Image
 
 from sac.errors import DataError
 from training.datasets.folder import find_pairs, load, load_all
-from training.datasets.sample import Sample
-from training.fit import _chances, split
 
 
 @pytest.fixture
@@ -106,38 +104,3 @@ def test_real_data_is_a_data_folder(data_folder):
     for folder in found:
         sample = load(find_pairs(folder)[0])
         assert sample.labels.max() > 0
-
-
-def _plain(name: str, colour, side: int = 20) -> Sample:
-    return Sample(name, np.full((side, side, 3), colour, np.uint8), np.zeros((side, side), np.int32))
-
-
-DARK, STAINED = (20, 20, 20), (220, 140, 200)
-
-
-def test_rare_kinds_are_raised_to_the_root_of_their_count():
-    """Nine dark and one stained: shares 3 to 1 instead of 9 to 1."""
-    chances = _chances([_plain(str(n), DARK) for n in range(9)] + [_plain("rare", STAINED)])
-    assert chances.sum() == pytest.approx(1)
-    assert chances[-1] == pytest.approx(1 / 4)
-    assert chances[:9].tolist() == pytest.approx([3 / 4 / 9] * 9)
-
-
-def test_large_images_are_drawn_by_the_fourth_root_of_their_area():
-    chances = _chances([_plain("small", DARK, 20), _plain("large", DARK, 80)])  # areas 1 to 16
-    assert chances.tolist() == pytest.approx([1 / 3, 2 / 3])
-
-
-def test_four_kinds_share_alike():
-    kinds = [DARK, (230, 230, 230), STAINED, (120, 20, 60)]
-    assert _chances([_plain("s", c) for c in kinds]).tolist() == pytest.approx([1 / 4] * 4)
-
-
-def test_a_samples_side_depends_on_its_name_alone():
-    samples = [_plain(f"image-{n}", DARK, 4) for n in range(400)]
-    kept, held = split(samples, 0.25)
-    assert {s.name for s in kept} | {s.name for s in held} == {s.name for s in samples}
-    assert len(kept) + len(held) == 400 and 70 < len(held) < 130
-    assert [s.name for s in split(samples[::-1], 0.25)[1]] == [s.name for s in held][::-1]
-    assert {s.name for s in held} > {s.name for s in split(samples, 0.1)[1]}
-    assert split(samples, 0.0)[1] == []

@@ -19,13 +19,13 @@ from kills import differing, kill, kill_and_resume, over, scenes, started, wait
 
 from sac import hub
 from sac.errors import OptionError, TrainingError
-from training.bring import SET
 from training.datasets.gather import gather
 from training.disk import FULL, read_json, write_json
 from training.exam import Exam, Marks
 from training.examiner import Examiner
 from training.jobs import BALLAST, MOST_WAITING, STALE, Job, Jobs, _environment
 from training.options import FitOptions, Task
+from training.places import SET
 from training.worker import BUG, _train
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -10,7 +10,8 @@ import pytest
 from PIL import Image
 
 from training.datasets.sample import Sample
-from training.outcome import FIGURES, FOLDER, MOST_IMAGES, MOST_PIXELS, SCORES, Compared, Outcome, _middle, compare
+from training.outcome import MOST_IMAGES, MOST_PIXELS, SCORES, Compared, Outcome, _middle, compare
+from training.places import COMPARED, FIGURES
 
 
 def scores(value: float) -> dict[str, float]:
@@ -46,9 +47,9 @@ def test_a_sac_against_itself_is_no_gain(sac, samples, tmp_path):
     found = compare(sac, sac, samples, tmp_path, told.append)
     assert told == ["sample-0", "sample-1"] and found.gain == 0
     assert [image.before for image in found.images] == [image.after for image in found.images]
-    pictures = sorted(p.name for p in (tmp_path / FOLDER).iterdir())
+    pictures = sorted(p.name for p in (tmp_path / COMPARED).iterdir())
     assert pictures == ["0.after.png", "0.before.png", "1.after.png", "1.before.png"]
-    with Image.open(tmp_path / FOLDER / "0.after.png") as picture:
+    with Image.open(tmp_path / COMPARED / "0.after.png") as picture:
         assert picture.size == (160, 160)
     assert Outcome.read(tmp_path) == found and len(json.loads((tmp_path / FIGURES).read_text())) == 2
 

@@ -10,11 +10,10 @@ import pytest
 from PIL import Image
 
 from training.disk import write_json
-from training.examiner import LOOKS, PAUSE
 from training.jobs import ASKED, Jobs
-from training.loop import LOG
 from training.options import FitOptions, Task
 from training.outcome import SCORES, Compared, Outcome
+from training.places import LOG, LOOKS, PAUSE
 from training.tab_watch import CURVES, LOGGED, STATES, curves, left, log, outcome_words, status, tiles
 
 MARKS = {"loss": 1.0, "dice": 0.5, "msa": 0.25}
