@@ -17,7 +17,7 @@ from torch import nn
 from torch.utils.data import Dataset
 
 from sac.errors import TrainingError
-from training.loop import KEPT_STATES, Schedule, make_accelerator, run
+from training.loop import KEPT_STATES, Course, Schedule, Watcher, make_accelerator, run
 
 ROOT = Path(__file__).resolve().parents[2]
 SCHEDULE = Schedule(steps=7, batch=2, learning_rate=0.05, warmup=2, seed=3, save_every=2)
@@ -64,9 +64,11 @@ def interrupt_at(last: int):
     return fate
 
 
-def train(out: Path, lesson: Lesson, resume: bool, schedule: Schedule = SCHEDULE) -> dict[str, torch.Tensor]:
-    trained = run(make_accelerator(schedule.seed), lesson, Points(), schedule, out, resume)
-    return {name: value.clone() for name, value in trained.state_dict().items()}
+def train(
+    out: Path, lesson: Lesson, resume: bool, schedule: Schedule = SCHEDULE, watcher: Watcher | None = None
+) -> dict[str, torch.Tensor]:
+    run(make_accelerator(schedule.seed), Course(lesson, Points(), schedule, out), resume, watcher)
+    return {name: value.clone() for name, value in lesson.state_dict().items()}
 
 
 @pytest.fixture
@@ -76,6 +78,10 @@ def uninterrupted(tmp_path) -> dict[str, torch.Tensor]:
 
 def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
     return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+
+
+def logged(out: Path) -> list[dict]:
+    return [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
 
 
 def states(out: Path) -> set[str]:
@@ -114,7 +120,7 @@ def test_resuming_a_finished_training_changes_nothing(tmp_path, uninterrupted):
 def test_without_resume_old_states_are_gone(tmp_path, uninterrupted):
     train(tmp_path / "whole", Lesson(1), resume=False, schedule=replace(SCHEDULE, steps=2))
     assert states(tmp_path / "whole") == {"state-2"}
-    assert len((tmp_path / "whole" / "log.jsonl").read_text().splitlines()) == 2
+    assert [row["step"] for row in logged(tmp_path / "whole")] == [0, 1, 2]
 
 
 def test_only_the_last_two_states_are_kept(tmp_path, uninterrupted):
@@ -148,16 +154,33 @@ class Exploding(Lesson):
 
 
 def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_state(tmp_path, uninterrupted):
-    with pytest.raises(TrainingError, match="nan at step 5"):
+    with pytest.raises(TrainingError, match="nan at step 6: try a learning rate below 0.05"):
         train(tmp_path, Exploding(0), resume=False)
     assert states(tmp_path) == {"state-2", "state-4"}
     assert same(train(tmp_path, Lesson(99), resume=True), uninterrupted)
 
 
+class Steep(Lesson):
+    """Its loss stays finite, and its gradient does not: the slope of a root at zero."""
+
+    def forward(self, batch, step):
+        losses = super().forward(batch, step)
+        return losses | {"root": (self.layers[2].bias * 0).sqrt().sum()} if step == 5 else losses
+
+
+def test_a_gradient_that_is_not_finite_stops_and_keeps_the_last_state(tmp_path, uninterrupted):
+    lesson = Steep(0)
+    with pytest.raises(TrainingError, match="gradient became .* at step 6: try a learning rate below 0.05"):
+        train(tmp_path, lesson, resume=False)
+    assert states(tmp_path) == {"state-2", "state-4"}
+    assert all(torch.isfinite(value).all() for value in lesson.state_dict().values())
+    assert same(train(tmp_path, Lesson(99), resume=True), uninterrupted)
+
+
 def test_every_step_is_logged_once(tmp_path, uninterrupted):
-    lines = [json.loads(line) for line in (tmp_path / "whole" / "log.jsonl").read_text().splitlines()]
-    assert [line["step"] for line in lines] == list(range(7))
-    assert all(line["error"] > 0 for line in lines)
+    rows = logged(tmp_path / "whole")
+    assert [row["step"] for row in rows] == list(range(8)) and "error" not in rows[0]
+    assert all(row["error"] > 0 for row in rows[1:])
 
 
 def test_a_resumed_log_says_each_step_once(tmp_path):
@@ -165,8 +188,38 @@ def test_a_resumed_log_says_each_step_once(tmp_path):
     with pytest.raises(Interrupted):
         train(tmp_path, Lesson(0, interrupt_at(5)), resume=False)
     train(tmp_path, Lesson(99), resume=True)
-    lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
-    assert [line["step"] for line in lines] == list(range(7))
+    assert [row["step"] for row in logged(tmp_path)] == list(range(8))
+
+
+class Ender(Watcher):
+    """Says its verdict after a step; how many steps it saw is saved with the training."""
+
+    def __init__(self, said: str, at: int):
+        self.said, self.at, self.seen = said, at, 0
+
+    def after(self, step, lesson):
+        self.seen += 1
+        return {"seen": self.seen}
+
+    def verdict(self):
+        return self.said if self.seen == self.at else ""
+
+    def state_dict(self):
+        return {"seen": self.seen}
+
+    def load_state_dict(self, state):
+        self.seen = state["seen"]
+
+
+@pytest.mark.parametrize(
+    "said, left", [("pause", {"state-2", "state-3"}), ("enough", {"state-2", "state-3"}), ("cancel", {"state-2"})]
+)
+def test_a_watcher_ends_it_and_it_can_go_on(tmp_path, uninterrupted, said, left):
+    course = Course(Lesson(0), Points(), SCHEDULE, tmp_path)
+    assert run(make_accelerator(SCHEDULE.seed), course, False, Ender(said, at=3)) == said
+    assert states(tmp_path) == left
+    assert same(train(tmp_path, Lesson(99), resume=True, watcher=Ender("", at=0)), uninterrupted)
+    assert [row["seen"] for row in logged(tmp_path)[1:]] == list(range(1, 8))
 
 
 def test_rate_warms_up_then_falls_to_zero():
