@@ -101,7 +101,7 @@ def make_accelerator(seed: int) -> Accelerator:
 def run(accelerator: Accelerator, course: Course, resume: bool, watcher: Watcher | None = None) -> str:
     """Teaches `course.lesson` in place. Returns "done", or the watcher's verdict that ended it.
 
-    Raises TrainingError when a loss or gradient is not finite, or the disk is full: the last saved state stays as it is.
+    Raises TrainingError when a loss or gradient is not finite, or the disk is full: the last saved state stays.
     """
     watcher, schedule, out = watcher or Watcher(), course.schedule, course.out
     out.mkdir(parents=True, exist_ok=True)
