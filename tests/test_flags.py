@@ -84,3 +84,12 @@ def test_other_flags_of_the_same_parser_are_left_alone():
     parser = parser_of(Bakery)
     parser.add_argument("--out")
     assert read_flags(Bakery, parser.parse_args(["--out", "somewhere", "--salt", "1"])).salt == 1
+
+
+def test_only_what_is_told_is_parsed_where_that_is_asked_for():
+    parser = argparse.ArgumentParser()
+    add_flags(parser, Bakery, only_told=True)
+    assert vars(parser.parse_args([])) == {}
+    told = parser.parse_args(["--salt", "9.5", "--no-steam", "--seeds", "flax"])
+    assert vars(told) == {"salt": 9.5, "steam": False, "seeds": ["flax"]}
+    assert "(9.5)" in parser.format_help()

@@ -100,7 +100,7 @@ def make_accelerator(seed: int) -> Accelerator:
 def run(accelerator: Accelerator, course: Course, resume: bool, watcher: Watcher | None = None) -> str:
     """Teaches `course.lesson` in place. Returns "done", or the watcher's verdict that ended it.
 
-    Raises TrainingError when a loss is not finite, or the disk is full: the last saved state stays as it is.
+    Raises TrainingError when a loss or gradient is not finite, or the disk is full: the last saved state stays.
     """
     watcher, schedule, out = watcher or Watcher(), course.schedule, course.out
     if schedule.batch % accelerator.num_processes:
@@ -148,16 +148,20 @@ def _step(accelerator, model, optimizer, batch, step: int, schedule: Schedule) -
         group["lr"] = schedule.rate(step)
     losses: dict[str, Tensor] = model(batch, step)
     total = sum(losses.values())
-    if not torch.isfinite(accelerator.reduce(total.detach())):
-        raise TrainingError(
-            f"the loss became {total.item()} at step {step + 1}: try a learning rate below "
-            f"{schedule.learning_rate:g}; the last saved state is kept"
-        )
+    _check_finite("loss", accelerator.reduce(total.detach()), step, schedule)
     accelerator.backward(total)
-    accelerator.clip_grad_norm_(model.parameters(), GRADIENT_NORM)
+    _check_finite("gradient", accelerator.clip_grad_norm_(model.parameters(), GRADIENT_NORM), step, schedule)
     optimizer.step()
     optimizer.zero_grad()
     return {name: value.item() for name, value in losses.items()}
+
+
+def _check_finite(what: str, value: Tensor, step: int, schedule: Schedule) -> None:
+    if not torch.isfinite(value):
+        raise TrainingError(
+            f"the {what} became {value.item()} at step {step + 1}: try a learning rate below "
+            f"{schedule.learning_rate:g}; the last saved state is kept"
+        )
 
 
 def _agreed(accelerator: Accelerator, watcher: Watcher) -> str:

@@ -15,6 +15,7 @@ from PIL import Image as PillowImage
 from torch import Tensor
 
 from sac.config import SegmentOptions
+from sac.errors import CheckpointError
 from sac.inference.instances import SMALLEST, Mask, stability
 from sac.inference.tiles import Tile, owners, plan_tiles, stitch
 from sac.model.auto_prompt import SAY, mask_prior
@@ -65,9 +66,15 @@ def stretched(pixels: np.ndarray) -> np.ndarray:
 
 @torch.inference_mode()
 def nuclei_maps(sac: SAC, crops: Tensor, flips: tuple[tuple[int, ...], ...] = FLIPS) -> Tensor:
-    """The generator's maps (T, 2, side, side), logits, of crops (T, 3, side, side) RGB 0 to 255."""
+    """The generator's maps (T, 2, side, side), logits, of crops (T, 3, side, side) RGB 0 to 255.
+
+    Raises CheckpointError for weights that overflow: what follows would search a map of NaN for ever.
+    """
     with fast(sac.sam.device):
-        return sum(sac.generator(crops.flip(axes)).float().flip(axes) for axes in flips) / len(flips)
+        maps = sum(sac.generator(crops.flip(axes)).float().flip(axes) for axes in flips) / len(flips)
+    if not torch.isfinite(maps).all():
+        raise CheckpointError("the auto-prompt generator's map is not finite: its weights grew beyond all use")
+    return maps
 
 
 def map_of_parts(sac: SAC, pixels: np.ndarray, most: int) -> list[np.ndarray]:

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from sac import hub
+from sac.errors import CheckpointError
 from sac.metrics import score
 from training.augment import median_diameter
 from training.datasets.sample import Sample
@@ -81,3 +82,20 @@ def test_a_look_leaves_no_trace(new_sac, samples, learning):
 
 def test_the_mean_of_marks():
     assert Marks.mean([Marks(1.0, 0.2, 0.0), Marks(3.0, 0.4, 1.0)]).to_json() == {"loss": 2, "dice": 0.3, "msa": 0.5}
+
+
+@pytest.mark.parametrize("part", ["generator.", "mask_decoder.", "lora_"])
+def test_weights_that_overflow_are_said_or_marked(new_sac, samples, part):
+    """A map of NaN would be searched for summits for ever."""
+    sac = new_sac()
+    with torch.no_grad():
+        for name, weight in sac.named_parameters():
+            if part in name and weight.requires_grad:
+                weight.fill_(1e30)
+    exam = Exam(samples[:1], sac.config.diameter, sac.config.tile, 0)
+    try:
+        marks = exam.look(NucleiLesson(sac, 0), 0)
+    except CheckpointError as error:
+        assert part == "generator." and "map is not finite" in str(error)
+    else:
+        assert part != "generator." and 0 <= marks.msa <= marks.dice < 1

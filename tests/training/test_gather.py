@@ -1,12 +1,13 @@
 """What is brought becomes a set on disk; what is doubtful is said."""
 
+import weakref
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from sac.errors import DataError
-from training.datasets.gather import Survey, TrainingSet, gather
+from training.datasets.gather import HELD, Survey, TrainingSet, gather
 from training.datasets.sample import Sample
 
 GREY = np.full((40, 60, 3), 90, np.uint8)
@@ -98,3 +99,20 @@ def test_a_good_set_has_no_problem(tmp_path):
 
 def test_a_survey_of_nothing_says_nothing():
     assert Survey(()).problems == ()
+
+
+def test_of_many_images_few_are_held_at_once(tmp_path):
+    """Two thousand: as they come, and as they are read again."""
+    held, most = [], []
+
+    def many():
+        for number in range(2000):
+            image = np.full((40, 60, 3), number % 256, np.uint8)
+            held.append(weakref.ref(image))
+            most.append(sum(ref() is not None for ref in held[-50:]))
+            yield sample(str(number), image=image)
+
+    whole = gather(many(), tmp_path)
+    assert len(whole) == 2000 and max(most) < 5
+    assert [whole[n].image[0, 0, 0] for n in range(0, 2000, 20)] == [n % 256 for n in range(0, 2000, 20)]
+    assert whole._sample.cache_info().currsize == HELD

@@ -195,6 +195,23 @@ def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_state(tmp_path, unin
     assert same(train(tmp_path, Lesson(99), resume=True), uninterrupted)
 
 
+class Steep(Lesson):
+    """Its loss stays finite, and its gradient does not: the slope of a root at zero."""
+
+    def forward(self, batch, step):
+        losses = super().forward(batch, step)
+        return losses | {"root": (self.layers[2].bias * 0).sqrt().sum()} if step == 5 else losses
+
+
+def test_a_gradient_that_is_not_finite_stops_and_keeps_the_last_state(tmp_path, uninterrupted):
+    lesson = Steep(0)
+    with pytest.raises(TrainingError, match="gradient became .* at step 6: try a learning rate below 0.05"):
+        train(tmp_path, lesson, resume=False)
+    assert states(tmp_path) == {"state-2", "state-4"}
+    assert all(torch.isfinite(value).all() for value in lesson.state_dict().values())
+    assert same(train(tmp_path, Lesson(99), resume=True), uninterrupted)
+
+
 def test_every_step_is_logged_once(tmp_path, uninterrupted):
     begun, *steps = rows(tmp_path / "whole")
     assert begun == {"step": 0}
