@@ -15,6 +15,7 @@ from sac.errors import DataError
 from training.datasets import files, from_hub
 from training.datasets.gather import SURVEY, TrainingSet, gather
 from training.datasets.sample import Sample
+from training.disk import room
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ def training_set(named: Named, folder: Path, resume: bool) -> TrainingSet:
     """The training set of what was named, in `folder`: as it is there when a training is resumed, else made anew."""
     state = PartialState(cpu=parse_flag_from_env("ACCELERATE_USE_CPU"))  # the first to ask decides for all
     if state.is_main_process and not (resume and (folder / SURVEY).exists()):
-        with TemporaryDirectory(prefix="sac-") as place:
+        with TemporaryDirectory(prefix="sac-") as place, room():
             survey = gather(brought(named, Path(place)), folder).survey
         for sentence in (*survey.refused, *survey.problems):
             print(sentence, file=sys.stderr)

@@ -119,7 +119,9 @@ class Jobs:
         self.folder = folder or data_folder() / "jobs"
         self.folder.mkdir(parents=True, exist_ok=True)
         self.worker: subprocess.Popen | None = None
-        """The process that was started last from here: it takes seconds until it holds the lock."""
+        """The process that was started last from here."""
+        self.called: tuple[str, float] = "", 0.0
+        """The job for which it was started, and since when that waited."""
 
     @property
     def lock(self) -> FileLock:
@@ -201,15 +203,21 @@ class Jobs:
 
     def start_next(self) -> None:
         """Starts a process for the job that has waited longest, where none is under way."""
-        is_starting = self.worker is not None and self.worker.poll() is None
-        if is_starting or not self._queued() or not self.is_free(PATIENCE):
+        job = self.next()
+        if job is None or self._is_called(job) or not self.is_free(PATIENCE):
             return
+        self.called = job.id, job.status["at"]
         command = [sys.executable, "-m", "training.worker", str(self.folder)]
         with (self.folder / "worker.log").open("ab") as log:
             self.worker = subprocess.Popen(
                 command, cwd=ROOT, env=_environment(), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                 start_new_session=True,
             )  # fmt: skip
+
+    def _is_called(self, job: Job) -> bool:
+        """Whether a process that was started for it is on its way: it takes seconds until that holds the lock."""
+        is_alive = self.worker is not None and self.worker.poll() is None
+        return is_alive and self.called == (job.id, job.status["at"])
 
     def bury(self) -> None:
         """Called by who holds the lock: whatever else says that it is running was killed."""

@@ -100,6 +100,17 @@ def test_a_start_is_not_missed_because_someone_looks(jobs):
     assert jobs.worker is not None
 
 
+def test_a_worker_that_only_ends_is_no_reason_to_wait(jobs):
+    """It has looked for the last time, but its process is still there."""
+    job = jobs.draft()
+    gather(scenes(1), job.folder / SET)
+    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"]) as ending:
+        jobs.worker = ending
+        jobs.begin(job, "me", GONE)
+        ending.kill()
+    assert jobs.worker is not ending
+
+
 def test_first_come_first_served(idle):
     first, second, third = (waiting(idle) for _ in range(3))
     assert [idle.next().id, idle.ahead(first), idle.ahead(second), idle.ahead(third)] == [first.id, 0, 1, 2]
