@@ -43,6 +43,7 @@ def _parser() -> argparse.ArgumentParser:
     fit.add_argument("--data", nargs="+", required=True, help="folders, zips, tables, or owner/name on the Hub")
     fit.add_argument("--split", default="", help="split of a data set on the Hub")
     fit.add_argument("--columns", nargs=2, default=("", ""), metavar=("IMAGE", "MASK"), help="its columns")
+    fit.add_argument("--first", type=int, default=0, help="images of each that are taken, by name (0: all)")
     fit.add_argument("--out", type=Path, required=True, help="folder for the checkpoint and the training's state")
     fit.add_argument("--resume", action="store_true", help="go on from the newest state in --out")
     add_flags(fit, FitOptions)
@@ -71,7 +72,7 @@ def _fit(parsed: argparse.Namespace) -> None:
     """Gathers the data, unless it is resumed and has them, and trains."""
     command = shlex.join(["python", "-m", "training", *sys.argv[1:]])
     changes = {f.name: getattr(parsed, f.name) for f in fields(SACConfig) if hasattr(parsed, f.name)}
-    named = Named(tuple(parsed.data), parsed.split, tuple(parsed.columns))
+    named = Named(tuple(parsed.data), parsed.split, tuple(parsed.columns), parsed.first)
     task = Task(read_flags(FitOptions, parsed), changes, parsed.out.name, named.titles, command)
     fitted = fit(parsed.out, training_set(named, parsed.out / SET, parsed.resume), task, parsed.resume)
     if fitted.outcome:

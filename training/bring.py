@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -20,11 +20,15 @@ from training.disk import room
 
 @dataclass(frozen=True)
 class Named:
-    """What the command line says of the data. split, columns: of data sets on the Hub; "" leaves the choice to names."""
+    """What the command line says of the data. split, columns: of data sets on the Hub; "" leaves the choice to names.
+
+    first: images of each that are taken, 0 for all.
+    """
 
     data: tuple[str, ...]
     split: str = ""
     columns: tuple[str, str] = ("", "")
+    first: int = 0
 
     @property
     def titles(self) -> tuple[str, ...]:
@@ -53,7 +57,17 @@ def brought(named: Named, place: Path) -> Iterator[Sample | DataError]:
             raise DataError(f"{name!r} is not there: a folder, a file or owner/name on the Hub is needed")
         else:
             found = from_hub.samples(name, named.split, named.columns, place)
-        yield from (replace(s, source=title(name)) if isinstance(s, Sample) else s for s in found)
+        yield from _first(named.first, (replace(s, source=title(name)) if isinstance(s, Sample) else s for s in found))
+
+
+def _first(count: int, brought: Iterable[Sample | DataError]) -> Iterator[Sample | DataError]:
+    """Up to `count` samples, where it is not 0, and what is wrong with those before."""
+    taken = 0
+    for sample in brought:
+        yield sample
+        taken += isinstance(sample, Sample)
+        if taken == count:
+            return
 
 
 def title(name: str) -> str:

@@ -57,7 +57,7 @@ def fit(out: Path, whole: TrainingSet, task: Task, resume: bool = False, told: T
     with accelerator.main_process_first():
         features = embeddings(sac, crops, out) if options.quick else None
     lesson = NucleiLesson(sac, options.alone, features)
-    told("A first look at the validation tiles")
+    told("Training")
     examiner = Examiner(_exams(sac, whole, learn, keep, options.seed), options, out)
     verdict = run(accelerator, Course(lesson, crops, _schedule(options), out), resume, examiner)
     if verdict in ("pause", "cancel"):

@@ -113,3 +113,9 @@ def _packed(pixels: np.ndarray) -> bytes:
     stream = io.BytesIO()
     saved(stream, pixels, format="PNG")
     return stream.getvalue()
+
+
+def test_the_first_images_by_name_are_taken(folders, tmp_path):
+    """And no more than those are read."""
+    one = Named((str(folders[0]),), first=1)
+    assert [sample.name for sample in brought(one, tmp_path)] == [next(brought(Named((str(folders[0]),)), tmp_path)).name]

@@ -306,7 +306,7 @@ def test_a_job_that_asks_for_too_much_says_so(idle):
 def test_a_checkpoint_that_cannot_be_so_changed_says_so(idle):
     job = waiting(idle, task=Task(replace(LEAST, start="nuclei"), {"tile": 512}))
     state, said = told(job)
-    assert state == "failed" and said.startswith("Tile of nuclei cannot be changed")
+    assert state == "failed" and said.startswith("Tile of a checkpoint cannot be changed")
 
 
 @pytest.mark.usefixtures("no_trace")
