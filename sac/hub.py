@@ -43,6 +43,7 @@ HUB_BASES = {"vit_b": "facebook/sam-vit-base", "vit_l": "facebook/sam-vit-large"
 def load(name: str, device: str = "cpu") -> SAC:
     """A SAC by embedded name, folder or owner/name on the Hub. Raises CheckpointError in one plain sentence."""
     folder = _find(name)
+    name = folder.name if os.path.isabs(name) else name  # where it lies on a server is nobody's business
     config = _read_config(folder)
     base_file = base_path(config.base)
     if sha256(base_file) != config.base_sha256:

@@ -115,7 +115,10 @@ def _packed(pixels: np.ndarray) -> bytes:
     return stream.getvalue()
 
 
-def test_the_first_images_by_name_are_taken(folders, tmp_path):
-    """And no more than those are read."""
-    one = Named((str(folders[0]),), first=1)
-    assert [sample.name for sample in brought(one, tmp_path)] == [next(brought(Named((str(folders[0]),)), tmp_path)).name]
+def test_the_first_images_by_name_are_taken(tmp_path):
+    made = folder(tmp_path / "train", labels().astype(np.uint8) * 90, labels())
+    for name in "cb":
+        saved(made / "images" / f"{name}.png", labels().astype(np.uint8) * 90)
+        saved(made / "labels" / f"{name}.png", labels())
+    taken = {count: [s.name for s in brought(Named((str(made),), first=count), tmp_path)] for count in (0, 1, 2, 9)}
+    assert taken == {0: [*"abc"], 1: ["a"], 2: [*"ab"], 9: [*"abc"]}
