@@ -65,8 +65,9 @@ class Exam:
         lesson.eval()
         with torch.inference_mode():
             options = SegmentOptions(overlap=0)
-            found = segment_embedded(sac, embed(sac, tile.image, 1.0, options), options).labels
-            loss = lesson.examined(_batch(tile, sac.sam.device), STEP)
+            embedding = embed(sac, tile.image, 1.0, options)
+            found = segment_embedded(sac, embedding, options).labels
+            loss = lesson.examined(_batch(tile, sac.sam.device), embedding.maps, embedding.features, STEP)
         lesson.train(was_learning)
         self.found[number] = found
         scores = score(tile.labels, found)

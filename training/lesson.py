@@ -46,13 +46,10 @@ class NucleiLesson(nn.Module):
             losses["semantic"] = self._semantic(features, batch, hint)
         return losses
 
-    def examined(self, batch: dict[str, Tensor], step: int) -> Tensor:
-        """The loss by which a validation tile is judged: generator and instances, with the generator's map."""
-        with fast(self.sac.sam.device):
-            images = batch["image"].float()
-            nuclei_map = self.sac.generator(images)
+    def examined(self, batch: dict[str, Tensor], nuclei_map: Tensor, features: Tensor, step: int) -> Tensor:
+        """The loss by which a validation tile is judged: generator and instances, of what is embedded already."""
+        with fast(features.device):
             loss = generator_loss(nuclei_map, (batch["labels"] > 0).float(), batch["distance"])
-            features = self.sac.encode(framed(self.sac, images))
             return loss + self._instances(features, batch, nuclei_map, step)["mask"]
 
     def _embedded(self, images: Tensor, batch: dict[str, Tensor]) -> Tensor:
