@@ -13,11 +13,11 @@ from sac.errors import OptionError
 from sac.flags import read_flags
 from training.__main__ import _parser
 from training.options import FitOptions
-from training.tab_form import FIELDS, LORA, RATE, STEPS, _command, settings_form, task_of
+from training.tab_form import BATCH, FIELDS, LORA, RATE, STEPS, _command, settings_form, task_of
 
 NUCLEI = hub.config_of("nuclei")
 FILLED = {
-    "steps": 240, "batch": 6, "learning_rate": 5e-4, "hold_out": 0.1, "patience": 6, "seed": 0, "licence": "unknown",
+    "steps": 240, "batch": 4, "learning_rate": 5e-4, "hold_out": 0.1, "patience": 6, "seed": 0, "licence": "unknown",
     "rank": NUCLEI.rank, "alpha": NUCLEI.alpha, "projections": list(NUCLEI.projections), "blocks": NUCLEI.blocks,
 }  # fmt: skip
 
@@ -28,7 +28,7 @@ def filled(title="mine", start="nuclei", quick=False, **told):
 
 def test_a_form_that_is_left_alone_changes_nothing_of_the_checkpoint():
     task = filled()
-    assert task.options == FitOptions(start="nuclei", steps=STEPS, learning_rate=RATE)
+    assert task.options == FitOptions(start="nuclei", steps=STEPS, batch=BATCH, learning_rate=RATE)
     assert (task.changes, task.title, task.data) == ({}, "mine", ("one",))
 
 
