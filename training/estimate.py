@@ -19,9 +19,9 @@ from sac.model.sam import build_sam
 from training.datasets.gather import HELD, Survey
 from training.options import Task
 
-STEP_SHARE = {False: 4.0, True: 3.0}
+STEP_SHARE = {False: 3.2, True: 2.2}
 """Time of a crop in a step over that of its way through encoder and generator, with LoRA and in the quick mode."""
-LOOKS = 3.0
+LOOKS = 9.0
 """Time of a look at two tiles, in the same unit."""
 BEGIN = 15.0
 """Seconds until a process trains."""

@@ -39,7 +39,8 @@ OVER = ("paused", "done", "worse", "failed", "cancelled", "interrupted")
 RESUMABLE = ("paused", "cancelled", "interrupted", "failed")
 STALE = 24 * 3600
 """Seconds after which a training set goes for which no training was begun."""
-MOST_WAITING = 20
+MOST_WAITING, MOST_EACH = 20, 4
+"""Jobs that may wait at once, and those of one owner: nobody fills the queue alone."""
 PATIENCE = 0.2
 """Seconds for which the lock is tried before a machine counts as busy: pages that look hold it for an instant."""
 SECRET = ("TOKEN", "SECRET", "PASSWORD")
@@ -139,7 +140,7 @@ class Jobs:
 
     def begin(self, job: Job, owner: str, task: Task) -> None:
         """Puts a job whose training set is there into the queue. Raises TrainingError where that is full."""
-        self._queue_has_room()
+        self._judge_queue(owner)
         with room():
             (job.folder / BALLAST).write_bytes(bytes(BALLAST_BYTES))
             write_json(job.folder / ASKED, {"owner": owner, "made": time.time(), "task": asdict(task)})
@@ -150,7 +151,7 @@ class Jobs:
         """Puts a job that was stopped, or died, into the queue again."""
         if self.state(job) not in RESUMABLE:
             raise TrainingError("This training cannot be resumed: it is under way, or done")
-        self._queue_has_room()
+        self._judge_queue(job.asked["owner"])
         for flag in (PAUSE, CANCEL):
             (job.run / flag).unlink(missing_ok=True)
         with room():
@@ -232,9 +233,12 @@ class Jobs:
     def _queued(self) -> list[Job]:
         return [job for job in self._all() if job.status.get("state") == "queued"]
 
-    def _queue_has_room(self) -> None:
-        if len(self._queued()) >= MOST_WAITING:
+    def _judge_queue(self, owner: str) -> None:
+        waiting = self._queued()
+        if len(waiting) >= MOST_WAITING:
             raise TrainingError(f"{MOST_WAITING} trainings are waiting already; try again later")
+        if sum(job.asked.get("owner") == owner for job in waiting) >= MOST_EACH:
+            raise TrainingError(f"{MOST_EACH} of your trainings are waiting already; cancel one, or try again later")
 
     def _all(self) -> Iterable[Job]:
         return (Job(path) for path in list(self.folder.iterdir()) if NAME.fullmatch(path.name))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -26,6 +27,9 @@ SAID = {
     "done": "All steps are done.",
     "enough": "It ended early: nothing was gained any more.",
 }
+FULL = "There is not enough memory: take a smaller batch, or the quick mode."
+NO_MEMORY = re.compile("(not enough|out of) memory", re.IGNORECASE)
+"""As torch says it, with no error of its own."""
 BUG = "Something unforeseen went wrong; the server's log says more. It can be resumed."
 
 
@@ -57,13 +61,11 @@ def _train(job: Job) -> None:
             fitted = fit(
                 job.run, TrainingSet(job.set), job.task, resume=True, told=lambda said: job.tell("running", said)
             )
-    except MemoryError:
-        job.fail("There is not enough memory: take a smaller batch, or the quick mode.")
     except SacError as error:
         job.fail(str(error))
-    except Exception:
+    except Exception as error:
         logging.getLogger(__name__).exception("job %s", job.id)
-        job.fail(BUG)
+        job.fail(FULL if isinstance(error, MemoryError) or NO_MEMORY.search(str(error)) else BUG)
     else:
         worse = fitted.outcome is not None and fitted.outcome.is_worse
         job.tell("worse" if worse else STATES[fitted.verdict], SAID[fitted.verdict])

@@ -23,7 +23,7 @@ from training.datasets.gather import gather
 from training.disk import FULL, read_json, write_json
 from training.exam import Exam, Marks
 from training.examiner import Examiner
-from training.jobs import BALLAST, MOST_WAITING, STALE, Job, Jobs, _environment
+from training.jobs import BALLAST, MOST_EACH, MOST_WAITING, STALE, Job, Jobs, _environment
 from training.options import FitOptions, Task
 from training.places import SET
 from training.worker import BUG, _train
@@ -126,6 +126,14 @@ def test_the_queue_has_an_end(idle):
         write_json(folder / "status.json", {"state": "queued", "said": "", "at": 0})
     with pytest.raises(TrainingError, match="20 trainings are waiting already"):
         waiting(idle)
+
+
+def test_nobody_fills_the_queue_alone(idle):
+    for _ in range(MOST_EACH):
+        write_json(waiting(idle).folder / "status.json", {"state": "queued", "said": "", "at": 0})
+    with pytest.raises(TrainingError, match="4 of your trainings are waiting already"):
+        waiting(idle)
+    assert len(idle.of("me")) == MOST_EACH
 
 
 # owners
