@@ -111,5 +111,5 @@ def test_the_outcome_is_a_table_and_a_loss_is_said():
     worse = outcome_words(Outcome((Compared("a", before, after),)))
     assert "It got worse" in worse and "| before | 0.500 | 0.500 | 0.500 | 0.500 |" in worse
     better = outcome_words(Outcome((Compared("a", after, before), Compared("b", after, before))))
-    assert "**mSA +0.250**" in better and "(2 images or parts of images)" in better
+    assert "**mSA +0.250**" in better and "(2 images, or parts of them)" in better
     assert "nothing to compare" in outcome_words(None)
