@@ -14,6 +14,8 @@ Array = np.ndarray
 FREE_SCALE = 0.25
 """Share of crops taken at the image's own scale instead of near the diameter that tiles are scaled to."""
 SCALES = (0.35, 3.0)
+STAINS, WIDE_STAINS = 0.25, 0.7
+"""How far a stain's strength is varied; widely, where there are few images to show how it may look."""
 BROWN = 0.15
 """Share of restained crops whose counterstain is brown."""
 COLOURED = 12.0
@@ -31,10 +33,13 @@ def is_coloured(image: Array) -> bool:
     return float(np.ptp(image[::4, ::4].astype(np.int16), axis=2).mean()) > COLOURED
 
 
-def crop(rng: np.random.Generator, sample: Sample, diameter: float, side: int) -> tuple[Array, Array]:
+def crop(
+    rng: np.random.Generator, sample: Sample, diameter: float, side: int, spread: float = STAINS
+) -> tuple[Array, Array]:
     """A random crop: image (side, side, 3) uint8, labels (side, side) int32 numbered from 1.
 
     `diameter`: nuclear diameter, in crop pixels, that three of four crops are scaled to, give or take a third.
+    spread: how far stains are varied.
     """
     image, labels = place(rng, sample, _scale(rng, sample, diameter), side)
     turns, flip = int(rng.integers(4)), rng.random() < 0.5
@@ -43,7 +48,7 @@ def crop(rng: np.random.Generator, sample: Sample, diameter: float, side: int) -
         image, labels = image[:, ::-1], labels[:, ::-1]
     numbers, labels = np.unique(labels, return_inverse=True)
     labels = labels.reshape(side, side).astype(np.int32) + int(numbers[0] > 0)
-    return recolour(rng, np.ascontiguousarray(image)), labels
+    return recolour(rng, np.ascontiguousarray(image), spread), labels
 
 
 def _scale(rng, sample: Sample, diameter: float) -> float:
@@ -70,10 +75,10 @@ def place(rng: np.random.Generator, sample: Sample, scale: float, side: int) -> 
     return image, labels
 
 
-def recolour(rng: np.random.Generator, image: Array) -> Array:
+def recolour(rng: np.random.Generator, image: Array, spread: float = STAINS) -> Array:
     """Changes stain (coloured images), brightness, contrast and gamma, sharpness and noise. uint8 -> uint8."""
     if is_coloured(image) and rng.random() < 0.7:
-        image = _restain(rng, image)
+        image = _restain(rng, image, spread)
     values = image.astype(np.float32) / 255
     values = values ** np.exp(rng.normal(0, 0.25))
     values = (values - values.mean()) * np.exp(rng.normal(0, 0.2)) + values.mean() + rng.normal(0, 0.04)
@@ -86,7 +91,7 @@ def recolour(rng: np.random.Generator, image: Array) -> Array:
     return (values.clip(0, 1) * 255).astype(np.uint8)
 
 
-def _restain(rng, image: Array) -> Array:
+def _restain(rng, image: Array, spread: float) -> Array:
     """Scales and shifts haematoxylin, eosin and DAB (Ruifrok and Johnston 2001), as another lab's stain would be.
 
     Now and then eosin and DAB change places: a brown counterstain, as in immunohistochemistry.
@@ -94,5 +99,5 @@ def _restain(rng, image: Array) -> Array:
     stains = rgb2hed(image).astype(np.float32)
     if rng.random() < BROWN:
         stains = stains[..., [0, 2, 1]]
-    stains = stains * rng.uniform(0.75, 1.25, 3) + rng.normal(0, 0.015, 3)
+    stains = stains * rng.uniform(1 - spread, 1 + spread, 3) + rng.normal(0, 0.06 * spread, 3)
     return (hed2rgb(stains).clip(0, 1) * 255).astype(np.uint8)

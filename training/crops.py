@@ -7,8 +7,8 @@ from collections import Counter
 import numpy as np
 from torch.utils.data import Dataset
 
-from training.augment import crop
-from training.datasets.division import Pieces
+from training.augment import STAINS, WIDE_STAINS, crop
+from training.datasets.division import FEW, Pieces
 from training.datasets.gather import Facts
 from training.options import FitOptions
 from training.prompting import example
@@ -45,7 +45,8 @@ class Crops(Dataset):
 
     def _crop(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         sample = self.pieces[rng.choice(len(self.pieces), p=self.chances)]
-        return crop(rng, sample, self.diameter, self.side)
+        spread = WIDE_STAINS if len(self.pieces) < FEW else STAINS
+        return crop(rng, sample, self.diameter, self.side, spread)
 
     def _taught(self, rng: np.random.Generator, image: np.ndarray, labels: np.ndarray) -> dict[str, np.ndarray]:
         item = example(rng, image, labels, self.options.prompts)

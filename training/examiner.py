@@ -61,11 +61,13 @@ class Examiner(Watcher):
         self.marks = {name: [m and Marks(**m) for m in row] for name, row in state["marks"].items()}
         self.best, self.idle, self.weights = state["best"], state["idle"], state["weights"]
 
-    def restore(self, lesson: NucleiLesson) -> None:
-        """Gives the lesson the best weights that were seen."""
+    def restore(self, lesson: NucleiLesson, started: dict[str, Tensor]) -> None:
+        """Gives the lesson the best weights that were seen, and what `options.keep` asks of those it started from."""
         for name, weight in lesson.named_parameters():
             if name in self.weights:
                 weight.data.copy_(self.weights[name])
+            if name in started:
+                weight.data.lerp_(started[name].to(weight.device), self.options.keep)
 
     def _whole(self, lesson: NucleiLesson) -> dict[str, Any]:
         """Every tile, as before the first step and after the last."""

@@ -57,12 +57,13 @@ def fit(out: Path, whole: TrainingSet, task: Task, resume: bool = False, told: T
     with accelerator.main_process_first():
         features = embeddings(sac, crops, out) if options.quick else None
     lesson = NucleiLesson(sac, options.alone, features)
+    started = {name: w.detach().clone() for name, w in lesson.named_parameters() if w.requires_grad and options.keep}
     told("Training")
     examiner = Examiner(_exams(sac, whole, learn, keep, options.seed), options, out)
     verdict = run(accelerator, Course(lesson, crops, _schedule(options), out), resume, examiner)
     if verdict in ("pause", "cancel"):
         return Fitted(verdict)
-    examiner.restore(lesson)
+    examiner.restore(lesson, started)
     outcome = None
     if accelerator.is_main_process:
         outcome = _compared(sac.eval(), whole, keep, options, out, told)

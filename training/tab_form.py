@@ -21,7 +21,7 @@ BATCH = 4
 RATE = 5e-4
 LICENCES = ["unknown", "cc0-1.0", "cc-by-4.0", "cc-by-sa-4.0", "cc-by-nc-4.0", "cc-by-nc-sa-4.0", "apache-2.0", "mit"]
 TOLD = {"steps": STEPS, "batch": BATCH, "learning_rate": RATE}
-NUMBERS = ("steps", "batch", "learning_rate", "hold_out", "patience", "seed")
+NUMBERS = ("steps", "batch", "learning_rate", "hold_out", "patience", "keep", "seed")
 LORA = ("rank", "alpha", "projections", "blocks")
 FIELDS = (*NUMBERS, "licence", *LORA)
 """Fields of the form under Settings, in their order."""
@@ -90,4 +90,6 @@ def _command(start: str, options: FitOptions, changes: dict[str, Any]) -> str:
 
 
 def _label(name: str) -> str:
-    return {"hold_out": "Share held out for validation"}.get(name, name.replace("_", " ").capitalize())
+    return {"hold_out": "Share held out for validation", "keep": "Share kept of the old weights"}.get(
+        name, name.replace("_", " ").capitalize()
+    )

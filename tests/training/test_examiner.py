@@ -66,7 +66,7 @@ def test_the_best_weights_come_back_after_it_got_worse(tmp_path):
     lesson.learnt.data.fill_(2)
     watching.after(6, lesson), watching.after(8, lesson)
     lesson.frozen.data.fill_(7)
-    watching.restore(lesson)
+    watching.restore(lesson, {})
     assert (lesson.learnt.item(), lesson.frozen.item()) == (1, 7)
 
 
@@ -112,7 +112,7 @@ def test_nothing_held_out_is_no_round_and_no_early_end(tmp_path):
     assert [row["training"]["msa"] for row in rows] == [0.3, 0.5, 0.7]
     assert all("round" not in row and "validation" not in row for row in rows) and watching.verdict() == ""
     lesson.learnt.data.fill_(3)
-    watching.restore(lesson)
+    watching.restore(lesson, {})
     assert lesson.learnt.item() == 3
 
 
@@ -135,5 +135,5 @@ def test_its_state_survives(tmp_path):
     assert (second.best, second.idle, second.marks) == (first.best, first.idle, first.marks)
     assert second.after(4, lesson) == first.after(4, lesson)
     lesson.learnt.data.fill_(9)
-    second.restore(lesson)
+    second.restore(lesson, {})
     assert lesson.learnt.item() == 0
