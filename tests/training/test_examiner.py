@@ -124,6 +124,14 @@ def test_a_user_stops_it_by_a_file(tmp_path):
     assert watching.verdict() == "cancel"
 
 
+def test_a_share_of_the_old_weights_is_kept(tmp_path):
+    watching, lesson = examiner(tmp_path, Told(0.2, 0.2), keep=0.25), Lesson()
+    lesson.learnt.data.fill_(8)
+    watching.begins(lesson)
+    watching.restore(lesson, {"learnt": torch.full_like(lesson.learnt, 4)})
+    assert (lesson.learnt.item(), lesson.frozen.item()) == (0.75 * 8 + 0.25 * 4, 0)
+
+
 def test_its_state_survives(tmp_path):
     first, lesson = examiner(tmp_path, Told(0.2, 0.4, 0.8, 0.1)), Lesson()
     first.begins(lesson), first.after(2, lesson)

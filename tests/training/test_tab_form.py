@@ -17,7 +17,7 @@ from training.tab_form import BATCH, FIELDS, LORA, RATE, STEPS, _command, settin
 
 NUCLEI = hub.config_of("nuclei")
 FILLED = {
-    "steps": 240, "batch": 4, "learning_rate": 5e-4, "hold_out": 0.1, "patience": 6, "seed": 0, "licence": "unknown",
+    "steps": 240, "batch": 4, "learning_rate": 5e-4, "hold_out": 0.1, "patience": 6, "keep": 0, "seed": 0, "licence": "unknown",
     "rank": NUCLEI.rank, "alpha": NUCLEI.alpha, "projections": list(NUCLEI.projections), "blocks": NUCLEI.blocks,
 }  # fmt: skip
 
