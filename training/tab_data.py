@@ -66,6 +66,7 @@ class Bringing:
             with room():
                 found = gather(brought, job.set, lambda name: progress(0, desc=f"Reading {name}"))
         except DataError as error:
+            self.jobs.discard(job)
             return self._nothing(draft, f"**Nothing to learn from**  \n{escaped(str(error))}")
         if draft:
             self.jobs.discard(draft)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import secrets
+from contextlib import suppress
 
 import gradio as gr
 
@@ -44,11 +45,8 @@ def _is_local(request: gr.Request) -> bool:
 def _secret() -> str:
     path = data_folder() / "secret"
     path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with open(path, "x", opener=_private) as file:
-            file.write(secrets.token_urlsafe(32))
-    except FileExistsError:
-        pass
+    with suppress(FileExistsError), open(path, "x", opener=_private) as file:  # made once, kept from then on
+        file.write(secrets.token_urlsafe(32))
     return path.read_text()
 
 
