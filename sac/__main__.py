@@ -1,91 +1,41 @@
-"""`python -m sac segment`: images, folders and zips in, files that other programs open out."""
+"""`python -m sac COMMAND`: each command is a module of `sac.commands`, imported when it is asked for."""
 
 from __future__ import annotations
 
 import argparse
 import sys
-from dataclasses import dataclass, field
-from pathlib import Path
-from tempfile import TemporaryDirectory
+from importlib import import_module
+from types import ModuleType
 
-from tqdm import tqdm
+from sac.errors import SacError
 
-from sac import hub
-from sac.bundle import Sent, each_file
-from sac.config import MODES, SegmentOptions, View
-from sac.errors import ImageError, SacError
-from sac.export import CONTRACT, FILES, Result, safe_stem, write_all
-from sac.flags import add_flags, read_flags
-from sac.images import read_image
-from sac.inference.segment import segment
-from sac.model.sac import SAC
+COMMANDS = {"segment": "sac.commands.segment"}
+"""Name of a command -> its module, which has `add(commands)`, for its flags, and `run(parsed)`, its exit status."""
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parsed = _parser().parse_args(arguments)
+    arguments = sys.argv[1:] if arguments is None else arguments
+    modules = _asked_for(arguments)
+    parsed = _parser(modules).parse_args(arguments)
     try:
-        job = Job(
-            hub.load(parsed.model, parsed.device),
-            parsed.model,
-            SegmentOptions(mode=parsed.mode),
-            read_flags(View, parsed),
-            parsed.out,
-            tuple(FILES) if "all" in parsed.formats else tuple(parsed.formats),
-        )
+        return modules[parsed.command].run(parsed)
     except SacError as error:
-        return _say(error)
-    status = 0
-    with TemporaryDirectory() as room:
-        for sent in tqdm(each_file(parsed.images, Path(room)), unit="image", disable=None):
-            try:
-                job.do(sent)
-            except SacError as error:
-                status = _say(error)
-    return status
+        print(error, file=sys.stderr)
+        return 1
 
 
-def _parser() -> argparse.ArgumentParser:
+def _asked_for(arguments: list[str]) -> dict[str, ModuleType]:
+    """The module of the command that is named first; all of them where none is, for the help."""
+    names = [name for name in COMMANDS if arguments[:1] == [name]] or list(COMMANDS)
+    return {name: import_module(COMMANDS[name]) for name in names}
+
+
+def _parser(modules: dict[str, ModuleType]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m sac", description="Segment every nucleus.")
-    commands = parser.add_subparsers(required=True, metavar="segment")
-    command = commands.add_parser("segment", help="segment images, or folders or zips of them")
-    command.add_argument("images", nargs="+", type=Path, metavar="IMAGE", help="a file, or a folder or zip of files")
-    command.add_argument("--out", type=Path, required=True, metavar="DIR")
-    command.add_argument("--model", default=hub.DEFAULT, help="checkpoint: nuclei, nuclei-he, a folder, or owner/name")
-    command.add_argument("--mode", choices=MODES, default="instances")
-    command.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1, mps")
-    command.add_argument("--formats", nargs="+", choices=("all", *FILES), default=list(CONTRACT), help="files to write")
-    add_flags(command, View)
+    commands = parser.add_subparsers(dest="command", required=True, metavar="|".join(COMMANDS))
+    for module in modules.values():
+        module.add(commands)
     return parser
-
-
-@dataclass
-class Job:
-    """What is done to each file of a run. taken: stems of results, so that no file overwrites another's."""
-
-    sac: SAC
-    model: str
-    options: SegmentOptions
-    view: View
-    out: Path
-    formats: tuple[str, ...]
-    taken: set[str] = field(default_factory=set)
-
-    def do(self, sent: Sent | ImageError) -> None:
-        """Segments one file. Raises SacError where it cannot be, or where its results would overwrite another's."""
-        if isinstance(sent, ImageError):
-            raise sent
-        stem = safe_stem(sent.name)
-        if stem in self.taken:
-            raise ImageError(f"{sent.name}: another image of this run is also called {stem}; rename one of them")
-        image = read_image(sent.path, sent.name, self.view)
-        found = segment(image, self.sac, self.options)
-        write_all(Result(image, found, self.model, self.options), self.out, self.formats)
-        self.taken.add(stem)
-
-
-def _say(error: SacError) -> int:
-    tqdm.write(str(error), file=sys.stderr)
-    return 1
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ LEVELS = (
     ("sac.model", "sac.prompts", "sac.images", "sac.intensities", "sac.labels", "sac.bundle"),
     ("sac.inference",),
     ("sac.repository", "sac.hub", "sac.publish", "sac.cases", "sac.export", "sac.overlay", "sac.metrics"),
-    ("sac.ui", "sac.__main__", "training"),
+    ("sac.ui", "sac.commands", "sac.__main__", "training"),
     ("app",),
 )
 """From the ground up. A module may import its own level and those before it."""
