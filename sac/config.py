@@ -224,6 +224,10 @@ class Limits:
     """Bytes of pictures that one browser tab holds at once."""
     adapter: int = 200 * 2**20
     """Bytes of a checkpoint's file."""
+    texts: int = 2**20
+    """Bytes of its settings, and of its card."""
+    base: int = 4 * 2**30
+    """Bytes of a base SAM's file."""
     queue: int = 20
     """Requests that wait at once."""
     embeddings: int = 2**30

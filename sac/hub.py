@@ -14,20 +14,18 @@ from functools import lru_cache
 from pathlib import Path
 
 import torch
-from httpx2 import HTTPError
-from huggingface_hub import HfApi, hf_hub_download, snapshot_download
-from huggingface_hub.errors import RepositoryNotFoundError
 from peft import get_peft_model_state_dict, set_peft_model_state_dict
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from segment_anything.modeling import Sam
 from torch import Tensor
 
+from sac import downloads
 from sac.config import LIMITS, SACConfig
+from sac.downloads import Progress, silent
 from sac.errors import CheckpointError, OptionError
 from sac.model.sac import SAC
 from sac.model.sam import build_sam, from_transformers
-from sac.repository import NAME, PATIENCE, asked
+from sac.tensors import check_fit, check_keys, check_rank, load_strictly, read_base, read_tensors
 
 WEIGHTS = Path(__file__).parent / "weights"
 EMBEDDED = ("nuclei", "nuclei-he")
@@ -36,32 +34,58 @@ CONFIG, ADAPTER_CONFIG, ADAPTER, HEAD, CARD = (
     "sac_config.json", "adapter_config.json", "adapter_model.safetensors", "sac_head.safetensors", "README.md",
 )  # fmt: skip
 FILES = (CONFIG, ADAPTER_CONFIG, ADAPTER, HEAD, CARD)
+MOST = {name: LIMITS.adapter if name in (ADAPTER, HEAD) else LIMITS.texts for name in FILES}
+"""Bytes of each file that are accepted from the Hub."""
 BASE_FILE = "model.safetensors"
+MOST_OF_BASE = {BASE_FILE: LIMITS.base}
 HUB_BASES = {"vit_b": "facebook/sam-vit-base", "vit_l": "facebook/sam-vit-large", "vit_h": "facebook/sam-vit-huge"}
 
 
-def load(name: str, device: str = "cpu") -> SAC:
-    """A SAC by embedded name, folder or owner/name on the Hub. Raises CheckpointError in one plain sentence."""
-    folder = _find(name)
-    name = folder.name if os.path.isabs(name) else name  # where it lies on a server is nobody's business
-    config = _read_config(folder)
-    base_file = base_path(config.base)
-    if sha256(base_file) != config.base_sha256:
-        raise CheckpointError(f"{name} was trained on another {config.base} base than the one here")
+def load(name: str, device: str = "cpu", progress: Progress = silent) -> SAC:
+    """A SAC by embedded name, folder, or owner/name on the Hub, with @revision or without.
+
+    progress: hears of downloads. Raises CheckpointError in one plain sentence.
+    """
+    folder, name = _find(name, progress), _called(name)
+    config = _read_config(folder, name)
+    _check_adapter(folder, config, name)
+    base_file = base_path(config.base, progress)
+    _check_base(config, base_file, name)
     sac = SAC(_load_base(config.base, base_file), config)
-    _fill(sac.sam.image_encoder, _read_tensors(folder / ADAPTER), f"{name}: {ADAPTER}")
-    head = _read_tensors(folder / HEAD)
-    _check_keys(set(head), set(sac.trained()), f"{name}: {HEAD}")
+    _fill(sac.sam.image_encoder, _read_weights(folder / ADAPTER, name), config.rank, f"{name}: {ADAPTER}")
+    head = _read_weights(folder / HEAD, name)
+    check_keys(set(head), set(sac.trained()), f"{name}: {HEAD}")
     for part in ("generator", "mask_decoder"):
         prefix = f"{part}."
         values = {k.removeprefix(prefix): v for k, v in head.items() if k.startswith(prefix)}
-        _load_strictly(getattr(sac, part), values, f"{name}: {HEAD}")
+        load_strictly(getattr(sac, part), values, f"{name}: {HEAD}")
     return _moved(sac, device).eval().learning(False)
 
 
-def config_of(name: str) -> SACConfig:
+def config_of(name: str, progress: Progress = silent) -> SACConfig:
     """What a checkpoint is, without its weights. Raises CheckpointError."""
-    return _read_config(_find(name))
+    return _read_config(_find(name, progress), _called(name))
+
+
+def fetch(name: str, progress: Progress = silent) -> str:
+    """Brings the checkpoint owner/name or owner/name@revision here, whole and verified. Returns owner/name@commit.
+
+    What is returned loads without the Hub, and stays the same whatever its owner does. The server's own token is not
+    shown to the Hub. Raises CheckpointError in one plain sentence, soon: silence ends it, not the length of a download.
+    """
+    if not downloads.is_name(name):
+        raise CheckpointError(f"{name[:200]!r} is not owner/name, or owner/name@revision, of a repository on the Hub")
+    return str(downloads.fetch(name, MOST, progress))
+
+
+def at_hand(pinned: str) -> bool:
+    """Whether all files of the checkpoint owner/name@commit are here."""
+    return downloads.at_hand(pinned, MOST) is not None
+
+
+def folder_of(name: str) -> Path:
+    """The folder of an embedded checkpoint, a folder, or one from the Hub, which is fetched. Raises CheckpointError."""
+    return _find(name, silent)
 
 
 def _moved(sac: SAC, device: str) -> SAC:
@@ -95,16 +119,30 @@ def save_base(sam: Sam, folder: Path, card: str) -> None:
     (folder / CARD).write_text(card)
 
 
-def base_path(name: str) -> Path:
-    """The weight file of a base: embedded, named by SAC_BASE_VIT_B and the like, or from the Hub."""
-    own = os.environ.get(f"SAC_BASE_{name.upper()}")
-    if own:
-        if not Path(own).is_file():
-            raise CheckpointError(f"SAC_BASE_{name.upper()} names {own}, which is not a file")
-        return Path(own)
-    if name not in HUB_BASES:
+def base_path(name: str, progress: Progress = silent) -> Path:
+    """The weight file of a base: embedded, a file or owner/name that SAC_BASE_VIT_B and the like name, or Meta's.
+
+    Raises CheckpointError where it is not to be had.
+    """
+    if not (source := base_source(name)):
         return WEIGHTS / name / BASE_FILE
-    return Path(asked(name, lambda: hf_hub_download(HUB_BASES[name], BASE_FILE, token=False, etag_timeout=PATIENCE)))
+    if Path(source).is_file():
+        return Path(source)
+    if not downloads.is_name(source):
+        raise CheckpointError(f"SAC_BASE_{name.upper()} names {source}, which is not a file, nor owner/name on the Hub")
+    pinned = downloads.at_hand(source, MOST_OF_BASE) or downloads.fetch(source, MOST_OF_BASE, progress)
+    return pinned.folder / BASE_FILE
+
+
+def base_at_hand(name: str) -> bool:
+    """Whether a base's weights are here, so that nothing need be fetched."""
+    source = base_source(name)
+    return not source or Path(source).is_file() or downloads.at_hand(source, MOST_OF_BASE) is not None
+
+
+def base_source(name: str) -> str:
+    """The file, or owner/name on the Hub, that a base comes from; "" for the embedded one."""
+    return os.environ.get(f"SAC_BASE_{name.upper()}") or HUB_BASES.get(name, "")
 
 
 @lru_cache(maxsize=8)
@@ -113,97 +151,83 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _find(name: str) -> Path:
+def _find(name: str, progress: Progress) -> Path:
     """The folder that holds checkpoint `name`."""
     if name in EMBEDDED:
         return WEIGHTS / name
     if name and os.path.isdir(name):  # unlike Path.is_dir, False for names that no file may have
         return Path(name)
-    if NAME.fullmatch(name):
-        return Path(asked(name, lambda: _download(name)))
+    if downloads.is_name(name):
+        return downloads.fetch(name, MOST, progress).folder
     raise CheckpointError(
         f"no checkpoint {name!r}; known are {', '.join(EMBEDDED)}, a folder, or owner/name on the Hub"
     )
 
 
-def _download(name: str) -> str:
-    """A repository's files, or the copy that is here. Asks first: `snapshot_download` waits for ever on silence."""
-    try:
-        HfApi().model_info(name, token=False, timeout=PATIENCE)
-        answers = True
-    except RepositoryNotFoundError:
-        raise
-    except (HTTPError, OSError):
-        answers = False
-    here = {"token": False, "etag_timeout": PATIENCE, "local_files_only": not answers}
-    return snapshot_download(name, allow_patterns=list(FILES), **here)
+def _called(name: str) -> str:
+    """What errors call a checkpoint: where it lies on a server is nobody's business."""
+    return Path(name).name if os.path.isabs(name) else name
 
 
-def _read_config(folder: Path) -> SACConfig:
+def _read_config(folder: Path, name: str) -> SACConfig:
+    return SACConfig.from_json(_read_json(folder / CONFIG, name))
+
+
+def _read_json(path: Path, name: str) -> dict:
+    _check_there(path, name)
+    if path.stat().st_size > LIMITS.texts:
+        raise CheckpointError(f"{name}: {path.name} is larger than {LIMITS.texts >> 20} MB")
     try:
-        stored = json.loads((folder / CONFIG).read_text())
-    except FileNotFoundError as error:
-        raise CheckpointError(f"{folder.name} holds no {CONFIG}: it is not a SAC checkpoint") from error
+        stored = json.loads(path.read_text())
     except (ValueError, RecursionError) as error:
-        raise CheckpointError(f"{folder.name}: {CONFIG} is not JSON") from error
+        raise CheckpointError(f"{name}: {path.name} is not JSON") from error
     if not isinstance(stored, dict):
-        raise CheckpointError(f"{folder.name}: {CONFIG} is not a JSON object")
-    return SACConfig.from_json(stored)
+        raise CheckpointError(f"{name}: {path.name} is not a JSON object")
+    return stored
 
 
-def _read_tensors(path: Path) -> dict[str, Tensor]:
-    """Every tensor of a safetensors file, in float32, all finite."""
+def _check_there(path: Path, name: str) -> None:
     if not path.is_file():
-        raise CheckpointError(f"{path.parent.name} holds no {path.name}")
-    if path.stat().st_size > LIMITS.adapter:
-        raise CheckpointError(f"{path.name} is larger than {LIMITS.adapter >> 20} MB")
-    try:
-        tensors = {name: value.float() for name, value in load_file(path).items()}
-    except SafetensorError as error:
-        raise CheckpointError(f"{path.parent.name}: {path.name} is damaged") from error
-    for name, value in tensors.items():
-        if not torch.isfinite(value).all():
-            raise CheckpointError(f"{path.parent.name}: {name} in {path.name} is not finite")
-    return tensors
+        raise CheckpointError(f"{name} holds no {path.name}: it is not a SAC checkpoint, or not a whole one")
+
+
+def _read_weights(path: Path, name: str) -> dict[str, Tensor]:
+    _check_there(path, name)
+    return read_tensors(path, f"{name}: {path.name}", LIMITS.adapter)
+
+
+def _check_adapter(folder: Path, config: SACConfig, name: str) -> None:
+    """Raises CheckpointError where PEFT's own settings say otherwise than SACConfig: another program would read those."""
+    stored = _read_json(folder / ADAPTER_CONFIG, name)
+    for ours, theirs in (("rank", "r"), ("alpha", "lora_alpha")):
+        if stored.get(theirs) != getattr(config, ours):
+            said = f"{stored.get(theirs)!r:.40}"
+            raise CheckpointError(f"{name}: {ADAPTER_CONFIG} says {ours} {said}, {CONFIG} {getattr(config, ours)!r}")
+
+
+def _check_base(config: SACConfig, file: Path, name: str) -> None:
+    if (found := sha256(file)) != config.base_sha256:
+        raise CheckpointError(
+            f"{name} was trained on another {config.base} base than the one here"
+            f" (SHA-256 {config.base_sha256[:12]}..., here {found[:12]}...)"
+        )
 
 
 def _load_base(name: str, path: Path) -> Sam:
     """A SAM with its weights, in Meta's names or in those of the transformers library."""
     sam = build_sam(name)
-    if path.suffix == ".safetensors":
-        weights = {k: v.float() for k, v in load_file(path).items()}
-    else:
-        weights = torch.load(path, map_location="cpu", weights_only=True)
-    _load_strictly(sam, from_transformers(weights) if "vision_encoder.pos_embed" in weights else weights, path.name)
+    weights = read_base(path, path.name, LIMITS.base)
+    if "vision_encoder.pos_embed" in weights:
+        weights = from_transformers(weights)
+    load_strictly(sam, weights, f"{path.name}, as a {name},")
     return sam.eval()
 
 
-def _fill(encoder, adapter: dict[str, Tensor], where: str) -> None:
+def _fill(encoder, adapter: dict[str, Tensor], rank: int, where: str) -> None:
     """LoRA's weights into PEFT's model, every one of them."""
-    expected = get_peft_model_state_dict(encoder)
-    _check_keys(set(adapter), set(expected), where)
-    for name, value in expected.items():
-        if adapter[name].shape != value.shape:
-            raise CheckpointError(f"{where}: {name} is {tuple(adapter[name].shape)}, not {tuple(value.shape)}")
+    check_rank(adapter, rank, where)
+    check_fit(adapter, get_peft_model_state_dict(encoder), where)
     set_peft_model_state_dict(encoder, adapter)
-
-
-def _load_strictly(module: torch.nn.Module, values: dict[str, Tensor], where: str) -> None:
-    expected = module.state_dict()
-    _check_keys(set(values), set(expected), where)
-    for name, value in expected.items():
-        if values[name].shape != value.shape:
-            raise CheckpointError(f"{where}: {name} is {tuple(values[name].shape)}, not {tuple(value.shape)}")
-    module.load_state_dict(values)
-
-
-def _check_keys(found: set[str], expected: set[str], where: str) -> None:
-    if found != expected:
-        missing, foreign = sorted(expected - found), sorted(found - expected)
-        raise CheckpointError(
-            f"{where} does not fit: {len(missing)} weights missing, {len(foreign)} unknown"
-            f" ({', '.join((missing + foreign)[:2])})"
-        )
 
 
 def _halved(weights: dict[str, Tensor]) -> dict[str, Tensor]:

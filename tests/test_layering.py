@@ -14,18 +14,19 @@ LEVELS = (
     ("sac.decoding",),
     ("sac.model", "sac.prompts", "sac.images", "sac.intensities", "sac.labels", "sac.bundle"),
     ("sac.inference",),
-    ("sac.repository", "sac.hub", "sac.publish", "sac.cases", "sac.export", "sac.overlay", "sac.metrics"),
+    ("sac.repository", "sac.patience", "sac.promised", "sac.downloads", "sac.tensors"),
+    ("sac.hub", "sac.publish", "sac.cases", "sac.export", "sac.overlay", "sac.metrics"),
     ("sac.ui", "sac.commands", "sac.__main__", "training"),
     ("app",),
 )
 """From the ground up. A module may import its own level and those before it."""
 
-TORCH = ("sac.model", "sac.inference.predictor", "sac.hub", "training")
+TORCH = ("sac.model", "sac.inference.predictor", "sac.hub", "sac.tensors", "training")
 HOMES = {
     **dict.fromkeys(("torch", "torchvision", "segment_anything", "peft", "accelerate", "safetensors"), TORCH),
     "gradio": ("app", "sac.ui", "training.tab*"),
     "gradio_client": ("app", "sac.ui", "training.tab*"),
-    "huggingface_hub": ("sac.repository", "sac.hub", "sac.publish", "training.datasets"),
+    "huggingface_hub": ("sac.repository", "sac.downloads", "sac.publish", "training.datasets"),
 }
 """Heavy libraries, and who may import them."""
 

@@ -78,12 +78,17 @@ def _tiny() -> Sam:
     return Sam(encoder, prompt_encoder, decoder, list(PIXEL_MEAN), list(PIXEL_STD))
 
 
+SHARED = "shared_image_embedding.positional_embedding"
+
+
 def from_transformers(weights: dict[str, Tensor]) -> dict[str, Tensor]:
     """Weights in the names of the transformers library (`facebook/sam-vit-*`) in Meta's names."""
     renamed = {}
+    if SHARED in weights:  # one matrix under two names, of which a file may keep either
+        weights = {"prompt_encoder.shared_embedding.positional_embedding": weights[SHARED]} | weights
     for name, value in weights.items():
-        if name == "shared_image_embedding.positional_embedding":
-            continue  # the same matrix as prompt_encoder.shared_embedding
+        if name == SHARED:
+            continue
         for pattern, replacement in _TRANSFORMERS_NAMES:
             name = re.sub(pattern, replacement, name)
         renamed[name] = value
