@@ -9,7 +9,7 @@ from types import ModuleType
 
 from sac.errors import SacError
 
-COMMANDS = {"segment": "sac.commands.segment"}
+COMMANDS = {"segment": "sac.commands.segment", "push": "sac.commands.push"}
 """Name of a command -> its module, which has `add(commands)`, for its flags, and `run(parsed)`, its exit status."""
 
 
@@ -31,7 +31,7 @@ def _asked_for(arguments: list[str]) -> dict[str, ModuleType]:
 
 
 def _parser(modules: dict[str, ModuleType]) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m sac", description="Segment every nucleus.")
+    parser = argparse.ArgumentParser(prog="python -m sac", description="Segment every nucleus, and what belongs to it.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="|".join(COMMANDS))
     for module in modules.values():
         module.add(commands)

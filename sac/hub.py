@@ -109,14 +109,14 @@ def save(sac: SAC, folder: Path, card: str) -> None:
     encoder.peft_config["default"].save_pretrained(str(folder))
     save_file(_halved(get_peft_model_state_dict(encoder)), folder / ADAPTER)
     save_file(_halved(sac.trained()), folder / HEAD)
-    (folder / CARD).write_text(card)
+    (folder / CARD).write_text(card, encoding="utf-8")
 
 
 def save_base(sam: Sam, folder: Path, card: str) -> None:
     """Writes a base SAM, weights in half precision."""
     folder.mkdir(parents=True, exist_ok=True)
     save_file(_halved(sam.state_dict()), folder / BASE_FILE)
-    (folder / CARD).write_text(card)
+    (folder / CARD).write_text(card, encoding="utf-8")
 
 
 def base_path(name: str, progress: Progress = silent) -> Path:

@@ -6,8 +6,9 @@ import re
 from contextlib import ExitStack
 from pathlib import Path
 
+import yaml
 from httpx2 import HTTPError
-from huggingface_hub import CommitOperationAdd, HfApi
+from huggingface_hub import CommitOperationAdd, HfApi, get_token
 
 from sac import hub
 from sac.errors import CheckpointError
@@ -15,6 +16,9 @@ from sac.repository import NAME
 
 TOKEN = re.compile(r"[!-~]+")
 """What an HTTP header takes; of anything else, the client's own error would repeat the token."""
+
+HEAD = re.compile(r"---[ \t]*\r?\n(.*?)\r?\n---[ \t]*(?:\r?\n|$)", re.DOTALL)
+"""What the Hub reads of a card: YAML between two lines of ---."""
 
 
 def push(folder: Path, name: str, token: str, private: bool = True) -> str:
@@ -39,6 +43,15 @@ def push(folder: Path, name: str, token: str, private: bool = True) -> str:
     return f"{api.endpoint}/{name}"
 
 
+def own_token() -> str:
+    """The token of this machine's user: HF_TOKEN, or the client's own login. For commands; never for a visitor."""
+    if token := get_token():
+        return token
+    raise CheckpointError(
+        "no token of the Hub is here: set HF_TOKEN, log in with `hf auth login`, or name --token-file"
+    )
+
+
 def _check(folder: Path, name: str, token: str) -> None:
     """Raises CheckpointError for what should not be uploaded."""
     if not NAME.fullmatch(name):
@@ -47,8 +60,22 @@ def _check(folder: Path, name: str, token: str) -> None:
         raise CheckpointError("a token of the Hub is needed, in one word, as its settings show it")
     missing = [file for file in hub.FILES if not (folder / file).is_file()]
     if missing:
-        raise CheckpointError(f"{folder.name} holds no {', '.join(missing)}")
+        raise CheckpointError(f"{folder.resolve().name} holds no {', '.join(missing)}")
+    _check_card(folder)
     hub.load(str(folder.resolve()))
+
+
+def _check_card(folder: Path) -> None:
+    """Raises CheckpointError for a card of which the Hub could not tell under which licence the weights are."""
+    where = f"{folder.resolve().name}: {hub.CARD}"
+    head = HEAD.match((folder / hub.CARD).read_text(encoding="utf-8", errors="replace"))
+    try:
+        said = yaml.safe_load(head[1]) if head else {}
+    except (yaml.YAMLError, RecursionError) as error:
+        raise CheckpointError(f"{where} begins with lines that are not YAML, such as `license: cc-by-4.0`") from error
+    licence = said.get("license") if isinstance(said, dict) else None
+    if not isinstance(licence, str) or not licence.strip():
+        raise CheckpointError(f"{where} names no licence; it has to begin with ---, `license: cc-by-4.0`, say, and ---")
 
 
 def _commit(api: HfApi, folder: Path, name: str) -> None:

@@ -15,11 +15,15 @@ COMMIT = "1" * 40
 SERVERS_TOKEN = "hf_secret_of_the_server"
 """What the process under test has in its environment, and must send nowhere."""
 
+PAGE = b"<!DOCTYPE html><title>Sign in to this network</title>"
+
 
 class LoopbackHub(ThreadingHTTPServer):
     """repositories: name -> {file: content}, or an error (status, code). A data set's name begins with `datasets/`;
     of a revision other than main it ends with `@revision`. facts: name -> what its page says beside (private, gated).
     writers: token -> the owner whose repositories it may write. silent: parts of paths that never get an answer.
+    dripping: parts of paths whose answers come byte by byte. pages: parts of paths that a web page answers, status 200.
+    lies: (name, file) -> what is sent in its place. told: (name, file) -> what is said of it, beside the truth.
     requests: (path, headers) of all that was asked. ranges: whether parts of files are given; most: bytes after which
     a connection ends.
     """
@@ -30,6 +34,7 @@ class LoopbackHub(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.repositories, self.facts, self.writers = {}, {}, {}
         self.silent, self.requests, self.commits, self.stored = [], [], [], {}
+        self.dripping, self.pages, self.lies, self.told = [], [], {}, {}
         self.closing = threading.Event()
         self.ranges, self.most = True, None
 
@@ -96,7 +101,10 @@ class Handler(BaseHTTPRequestHandler):
         kind = [rest.pop(0)] if rest[0] == "datasets" else []
         name, rest = "/".join(kind + rest[:2]), rest[2:]
         asked = rest.pop(0) if rest else "revision"  # revision, tree or resolve
-        commit, files = self.server.revision(name, rest.pop(0) if rest else "main")
+        if any(part in path for part in self.server.pages):
+            return self._send(200, PAGE, **{"Content-Type": "text/html"})
+        revision = "/".join(rest) if asked == "revision" else rest.pop(0)
+        commit, files = self.server.revision(name, revision or "main")
         if self.server.facts.get(name, {}).get("private") and not self._may_write(name):
             files = (401, "RepoNotFound")
         if isinstance(files, tuple):
@@ -105,9 +113,7 @@ class Handler(BaseHTTPRequestHandler):
             return self._file(name, commit, files, "/".join(rest))
         if asked == "tree":
             return self._json([_entry(file, content) for file, content in files.items()])
-        siblings = [
-            {"rfilename": file, "size": len(content), "blobId": blob(content)} for file, content in files.items()
-        ]
+        siblings = [_sibling(f, content) | self.server.told.get((name, f), {}) for f, content in files.items()]
         told = {"id": name.removeprefix("datasets/"), "sha": commit, "siblings": siblings, "tags": [], "private": False}
         return self._json(told | self.server.facts.get(name, {}))
 
@@ -181,7 +187,7 @@ class Handler(BaseHTTPRequestHandler):
             return self._refuse(401, "GatedRepo")
         if file not in files:
             return self._refuse(404, "EntryNotFound")
-        content, status = files[file], 200
+        content, status = self.server.lies.get((name, file), files[file]), 200
         headers = {"ETag": f'"{blob(content)}"', "X-Repo-Commit": commit, "X-Linked-Size": len(content)}
         if self.headers.get("Range") and self.server.ranges:
             first, _, last = self.headers["Range"].removeprefix("bytes=").partition("-")
@@ -189,7 +195,8 @@ class Handler(BaseHTTPRequestHandler):
         return self._send(status, content, **headers)
 
     def _refuse(self, status: int, code: str):
-        return self._send(status, b"{}", **({"X-Error-Code": code} if code else {}))
+        wait = {"Retry-After": 30} if status == 429 else {}
+        return self._send(status, b"{}", **({"X-Error-Code": code} if code else {}), **wait)
 
     def _json(self, answer):
         self._send(200, json.dumps(answer).encode(), **{"Content-Type": "application/json"})
@@ -201,11 +208,30 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         if self.command != "HEAD":
             most = self.server.most
+            if any(part in self.path for part in self.server.dripping):
+                return self._drip(content)
             self.wfile.write(content[:most])
             self.close_connection = self.close_connection or (most is not None and most < len(content))
 
+    def _drip(self, content: bytes):
+        for value in content:
+            if self.server.closing.wait(0.2):
+                return
+            try:
+                self.wfile.write(bytes([value]))
+            except OSError:  # nobody listens any more
+                return
+
     def log_message(self, *args):
         pass
+
+
+def _sibling(file: str, content: bytes) -> dict:
+    """What `?blobs=true` says of a file; weights lie in Git-LFS."""
+    told = {"rfilename": file, "size": len(content), "blobId": blob(content)}
+    if file.endswith(".safetensors"):
+        told["lfs"] = {"size": len(content), "sha256": hashlib.sha256(content).hexdigest(), "pointerSize": 134}
+    return told
 
 
 def _entry(file: str, content: bytes) -> dict:

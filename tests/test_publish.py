@@ -7,14 +7,18 @@ import shutil
 import socket
 import time
 import traceback
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from huggingface_hub import ModelCard
 from loopback_hub import SERVERS_TOKEN, serving, spoken_to
 
 from sac import hub
+from sac.__main__ import main
 from sac.errors import CheckpointError
 from sac.publish import push
+from training.cards import sac_card
 
 TOKEN = "hf_the_owners_own_token"
 OTHERS = "hf_a_token_of_someone_else"
@@ -71,9 +75,9 @@ def test_a_new_repository_is_private_unless_asked(server, saved):
 def test_a_repository_that_is_there_gets_a_second_commit(server, saved, tmp_path):
     push(saved, "owner/small", TOKEN)
     changed = Path(shutil.copytree(saved, tmp_path / "changed"))
-    (changed / hub.CARD).write_text("# another card\n")
+    (changed / hub.CARD).write_text("---\nlicense: mit\n---\n# another card\n")
     push(changed, "owner/small", TOKEN)
-    assert server.repositories["owner/small"][hub.CARD] == b"# another card\n" and len(server.commits) == 2
+    assert server.repositories["owner/small"][hub.CARD].endswith(b"# another card\n") and len(server.commits) == 2
 
 
 def test_what_was_meant_to_be_private_does_not_go_to_a_public_repository(server, saved):
@@ -150,3 +154,84 @@ def test_weights_that_do_not_fit_are_not_uploaded(server, saved, tmp_path):
 def test_a_hub_that_is_broken_is_no_success(server, saved):
     server.repositories["owner/small"] = (500, "")
     assert "the Hub could not take owner/small (status 500)" in _refusal(saved, "owner/small", TOKEN)
+
+
+@pytest.mark.parametrize(
+    "card, words",
+    [
+        ("# small\n", "names no licence"),
+        ("", "names no licence"),
+        ("---\nlicense: mit\n# never closed\n", "names no licence"),
+        ("---\ntags: [nuclei]\n---\n# small\n", "names no licence"),
+        ("---\nlicense:\n---\n", "names no licence"),
+        ("---\nlicense: [mit]\n---\n", "names no licence"),
+        ("---\n- mit\n---\n", "names no licence"),
+        ("---\nlicense: [mit\n---\n", "lines that are not YAML"),
+        ("---\na: b: c\n---\n", "lines that are not YAML"),
+    ],
+)
+def test_a_card_without_a_licence_is_not_uploaded(server, saved, tmp_path, card, words):
+    changed = Path(shutil.copytree(saved, tmp_path / "changed"))
+    (changed / hub.CARD).write_text(card)
+    with pytest.raises(CheckpointError, match=words):
+        push(changed, "owner/small", TOKEN)
+    assert server.requests == []
+
+
+# The command
+
+
+def test_the_command_prints_the_address(server, saved, monkeypatch, capsys):
+    monkeypatch.setenv("HF_TOKEN", TOKEN)
+    assert main(["push", str(saved), "owner/small"]) == 0
+    assert capsys.readouterr().out == f"{server.address}/owner/small\n"
+    assert server.facts["owner/small"]["private"] and SERVERS_TOKEN not in server.headers_sent()
+
+
+def test_the_command_takes_a_token_from_a_file(server, saved, tmp_path, capsys):
+    (tmp_path / "token").write_text(f"{TOKEN}\n")
+    command = ["push", str(saved), "owner/small", "--public", "--token-file", str(tmp_path / "token")]
+    assert main(command) == 0
+    assert not server.facts["owner/small"]["private"] and SERVERS_TOKEN not in server.headers_sent()
+
+
+def test_what_the_command_cannot_do_is_one_line(server, saved, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("HF_TOKEN", "hf_of_nobody")
+    assert main(["push", str(saved), "owner/small"]) == 1
+    assert main(["push", str(tmp_path / "nothing"), "owner/small"]) == 1
+    assert main(["push", str(saved), "owner/small", "--token-file", str(tmp_path / "nothing")]) == 1
+    monkeypatch.delenv("HF_TOKEN")
+    monkeypatch.setattr("huggingface_hub.constants.HF_TOKEN_PATH", str(tmp_path / "no-login"))
+    assert main(["push", str(saved), "owner/small"]) == 1
+    out, err = capsys.readouterr()
+    assert out == "" and [line.split(":")[0] for line in err.splitlines()] == [
+        "the Hub does not know this token",
+        "nothing holds no sac_config.json, adapter_config.json, adapter_model.safetensors, sac_head.safetensors, README.md",
+        f"{tmp_path}/nothing cannot be read; a file with nothing but the token in it is needed",
+        "no token of the Hub is here",
+    ]
+    assert "hf_of_nobody" not in err
+
+
+def test_the_card_of_a_training_is_complete(server, sac, tmp_path):
+    """Its head is YAML that the Hub knows, with licence and base; it says what for, from what and how far."""
+    named = {"data": ["cells"], "images": 9, "held_out": 1, "start": "", "before": [], "command": "fit", "seed": 0}
+    config = replace(sac.config, base="vit_b", provenance=named | {"licence": "cc-by-4.0", "version": "0.1.0"})
+    card = ModelCard(sac_card("small", config))
+    assert card.data.to_dict() == {
+        "license": "cc-by-4.0",
+        "library_name": "segment-any-cell",
+        "pipeline_tag": "image-segmentation",
+        "base_model": "facebook/sam-vit-base",
+        "base_model_relation": "adapter",
+        "tags": ["segment-anything", "mask-generation", "lora", "nuclei", "microscopy"],
+    }
+    for part in ("| data | cells |", "| licence of the weights | cc-by-4.0 |", "## How to use it", "## Limits"):
+        assert part in card.text
+    assert "not measured on images that were held out" in " ".join(card.text.split())
+
+
+@pytest.mark.parametrize("name", [*hub.EMBEDDED, "tiny"])
+def test_the_embedded_cards_have_a_head(name):
+    head = ModelCard((hub.WEIGHTS / name / hub.CARD).read_text(encoding="utf-8")).data
+    assert head.license and head.library_name == "segment-any-cell" and head.pipeline_tag and head.tags

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sac import __version__
+from sac import __version__, hub
 from sac.config import SACConfig
 
 FREE = "cc0-1.0"
@@ -12,6 +12,8 @@ def base_card(command: str, seed: int) -> str:
     """README.md of the tiny base."""
     return f"""---
 license: {FREE}
+library_name: segment-any-cell
+pipeline_tag: mask-generation
 tags: [segment-anything, image-segmentation]
 ---
 # tiny: a small SAM that has never seen a cell
@@ -34,7 +36,9 @@ def sac_card(title: str, config: SACConfig) -> str:
     before = "".join(f"| trained before | `{command}` |\n" for command in source["before"])
     return f"""---
 license: {source["licence"]}
-tags: [segment-anything, lora, nuclei, microscopy, image-segmentation]
+library_name: segment-any-cell
+pipeline_tag: image-segmentation
+{_base_model(config)}tags: [segment-anything, mask-generation, lora, nuclei, microscopy]
 ---
 # {title}
 
@@ -51,7 +55,46 @@ arXiv 2401.13220; no figure here is the paper's.
 | images of it | {source["images"]}, and {source["held_out"]} held out |
 | seed | {source["seed"]} |
 | software | segment-any-cell {source["version"]} |
-{_figures(source)}"""
+{_figures(source)}{_use()}{_limits(config)}"""
+
+
+def _base_model(config: SACConfig) -> str:
+    """The head's lines on the base, where that is on the Hub."""
+    named = hub.HUB_BASES.get(config.base)
+    return f"base_model: {named}\nbase_model_relation: adapter\n" if named else ""
+
+
+def _use() -> str:
+    return """
+## How to use it
+
+With the program Segment Any Cell; NAME is this folder, or owner/name once it is on the Hub:
+
+```sh
+python -m sac segment field.png --out results --model NAME
+```
+
+```python
+from sac import hub
+from sac.images import read_image
+from sac.inference.segment import segment
+
+nuclei = segment(read_image("field.png"), hub.load("NAME"))
+```
+"""
+
+
+def _limits(config: SACConfig) -> str:
+    source = config.provenance
+    checked = "" if "figures" in source else " How well it does was not measured on images that were held out."
+    return f"""
+## Limits
+
+It learnt from the data above and from nothing else: look at its outlines before you count on them for another stain, tissue,
+microscope or magnification.{checked} Pictures are scaled so that nuclei are about {config.diameter:g} pixels wide; where
+their size cannot be told from the picture, give the size of a pixel in µm. A mask's certainty is the model's own estimate. For
+research, not for diagnosis.
+"""
 
 
 def _figures(source: dict) -> str:

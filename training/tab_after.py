@@ -49,7 +49,7 @@ def rename(job: Job, jobs: Jobs, title: str) -> None:
     stored = json.loads(path.read_text())
     stored["provenance"]["title"] = title
     write_json(path, stored)
-    (job.run / hub.CARD).write_text(sac_card(title, SACConfig.from_json(stored)))
+    (job.run / hub.CARD).write_text(sac_card(title, SACConfig.from_json(stored)), encoding="utf-8")
     job.named(title)
 
 

@@ -174,7 +174,7 @@ def test_a_local_folder_of_that_name_is_no_data_set(server, tmp_path):
     folder = Path("owner/cells")
     folder.mkdir(parents=True)
     (folder / "train.parquet").write_bytes(table(4))
-    assert refusal("owner/cells", tmp_path) == "the Hub has no public repository for owner/cells"
+    assert refusal("owner/cells", tmp_path).startswith("the Hub has no public repository for owner/cells: ")
     server.repositories["datasets/owner/cells"] = {"train.parquet": table(1)}
     assert nuclei(found("owner/cells", "train", tmp_path)) == [1]
 
@@ -205,7 +205,7 @@ def test_a_name_of_no_data_set_is_never_asked_for(server, tmp_path, name):
         ((401, "RepoNotFound"), {}, "the Hub has no public repository for owner/cells"),
         ({"train.parquet": b""}, {"private": True}, "the Hub has no public repository for owner/cells"),
         ({"train.parquet": b"PAR1"}, {"gated": "manual"}, "owner/cells is not open to everybody"),
-        ((403, "GatedRepo"), {}, "the Hub has no public repository for owner/cells"),
+        ((403, "GatedRepo"), {}, "owner/cells is gated"),
         ((500, ""), {}, "owner/cells could not be fetched from the Hub"),
         ((403, ""), {}, "owner/cells could not be fetched from the Hub"),
         ({"train.csv": b"a,b"}, {}, "owner/cells has no parquet files on the Hub"),
@@ -266,7 +266,7 @@ def test_without_the_hub_it_is_said_soon(tmp_path, monkeypatch):
     begun = time.monotonic()
     with spoken_to(address, tmp_path, monkeypatch):
         said = refusal("owner/cells", tmp_path)
-    assert said == "owner/cells could not be fetched from the Hub, and no copy is here"
+    assert said == "owner/cells could not be fetched from the Hub: it cannot be reached; is this computer online?"
     assert time.monotonic() - begun < 15
 
 
@@ -276,5 +276,6 @@ def test_a_hub_that_never_answers_is_given_up(server, tmp_path, monkeypatch, sil
     server.silent.append(silent)
     monkeypatch.setattr(from_hub, "PATIENCE", 1)
     begun = time.monotonic()
-    assert refusal("owner/cells", tmp_path) == "owner/cells could not be fetched from the Hub, and no copy is here"
+    said = "owner/cells could not be fetched from the Hub: it is silent; try again later"
+    assert refusal("owner/cells", tmp_path) == said
     assert time.monotonic() - begun < 15
