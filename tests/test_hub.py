@@ -141,7 +141,7 @@ def test_folder_without_checkpoint_is_refused(tmp_path):
     assert hub.CONFIG in _refusal(tmp_path)
 
 
-@pytest.mark.parametrize("file", [hub.CONFIG, hub.ADAPTER, hub.HEAD])
+@pytest.mark.parametrize("file", [hub.CONFIG, hub.ADAPTER_CONFIG, hub.ADAPTER, hub.HEAD])
 def test_missing_file_is_named(checkpoint, file):
     (checkpoint / file).unlink()
     assert file in _refusal(checkpoint)
@@ -201,6 +201,41 @@ def test_damaged_weights_are_refused(checkpoint, file, content):
     assert file in message and "damaged" in message
 
 
+@pytest.mark.parametrize("file", [hub.HEAD, hub.ADAPTER])
+def test_a_git_lfs_pointer_is_called_so(checkpoint, file):
+    digest = hashlib.sha256((checkpoint / file).read_bytes()).hexdigest()
+    pointer = f"version https://git-lfs.github.com/spec/v1\noid sha256:{digest}\nsize 132\n"
+    (checkpoint / file).write_text(pointer)
+    message = _refusal(checkpoint)
+    assert f"small: {file} is a Git-LFS pointer" in message and "git lfs pull" in message
+
+
+@pytest.mark.parametrize("file", [hub.HEAD, hub.ADAPTER])
+@pytest.mark.parametrize("zipped", [True, False])
+def test_a_pickle_is_called_so_and_not_opened(checkpoint, file, zipped):
+    """What `torch.save` writes, under the name of a safetensors file."""
+    weights = {name: value.clone() for name, value in load_file(checkpoint / file).items()}
+    torch.save(weights, checkpoint / file, _use_new_zipfile_serialization=zipped)
+    assert f"small: {file} is no safetensors file but a pickle" in _refusal(checkpoint)
+
+
+def test_lora_of_another_rank_is_told_with_both_ranks(checkpoint):
+    _configure(checkpoint, rank=3)
+    peft = json.loads((checkpoint / hub.ADAPTER_CONFIG).read_text())
+    (checkpoint / hub.ADAPTER_CONFIG).write_text(json.dumps(peft | {"r": 3}))
+    assert "LoRA of rank 2, but the checkpoint's settings say 3" in _refusal(checkpoint)
+
+
+@pytest.mark.parametrize(
+    "changes, words", [({"r": 7}, "rank 7"), ({"lora_alpha": 1}, "alpha 1"), ({"r": None}, "rank None")]
+)
+def test_settings_that_contradict_each_other_are_refused(checkpoint, changes, words):
+    peft = json.loads((checkpoint / hub.ADAPTER_CONFIG).read_text())
+    (checkpoint / hub.ADAPTER_CONFIG).write_text(json.dumps(peft | changes))
+    message = _refusal(checkpoint)
+    assert words in message and hub.ADAPTER_CONFIG in message and hub.CONFIG in message
+
+
 def test_weights_beyond_the_limit_are_refused(checkpoint, monkeypatch):
     monkeypatch.setattr(hub, "LIMITS", Limits(adapter=2**20))
     (checkpoint / hub.ADAPTER).write_bytes(bytes(2**20 + 1))
@@ -215,7 +250,10 @@ def _configure(checkpoint: Path, **changes) -> None:
 
 def test_foreign_base_is_refused(checkpoint):
     _configure(checkpoint, base_sha256="0" * 64)
-    assert "another tiny base" in _refusal(checkpoint)
+    digest = hashlib.sha256(hub.base_path("tiny").read_bytes()).hexdigest()
+    assert f"another tiny base than the one here (SHA-256 000000000000..., here {digest[:12]}...)" in _refusal(
+        checkpoint
+    )
 
 
 def test_unknown_base_is_refused(checkpoint):
@@ -264,7 +302,7 @@ def test_setting_outside_what_is_accepted_is_refused(checkpoint, setting):
 
 def test_base_named_by_the_environment_must_be_a_file(monkeypatch, tmp_path):
     monkeypatch.setenv("SAC_BASE_VIT_B", str(tmp_path / "absent.pth"))
-    with pytest.raises(CheckpointError, match="SAC_BASE_VIT_B names .*absent.pth, which is not a file"):
+    with pytest.raises(CheckpointError, match="SAC_BASE_VIT_B names .*absent.pth, which is not a file, nor owner/name"):
         hub.base_path("vit_b")
 
 
