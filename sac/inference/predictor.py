@@ -24,7 +24,8 @@ from sac.model.sac import INSTANCE_MASK, SAC, SEMANTIC_MASK, fast
 from sac.model.sam import PIXEL_MEAN
 from sac.prompts import POSITIVE, Prompts
 
-TILES_AT_ONCE = 4
+TOKENS_AT_ONCE = 4 * 32**2
+"""Tokens of all tiles that are encoded together: four tiles of tiny, one of Meta's, which takes 3 GB of memory."""
 PROMPTS_AT_ONCE = 64
 FLIPS = ((), (3,), (2,), (2, 3))
 """Mirrorings over which the generator's map is averaged: steadier, and cheap beside the image encoder."""
@@ -86,6 +87,10 @@ def map_of_parts(sac: SAC, pixels: np.ndarray, most: int) -> list[np.ndarray]:
     return [m[:, :height, :width] for m, (height, width) in zip(maps, inside)]
 
 
+def tiles_at_once(sac: SAC) -> int:
+    return max(1, TOKENS_AT_ONCE // sac.tokens**2)
+
+
 @torch.inference_mode()
 def embed(sac: SAC, pixels: np.ndarray, scale: float, options: SegmentOptions) -> Embedding:
     """A picture's image embeddings and nuclei map, tile by tile. pixels (H, W, 3) uint8 RGB."""
@@ -93,8 +98,9 @@ def embed(sac: SAC, pixels: np.ndarray, scale: float, options: SegmentOptions) -
     scaled = rescaled(stretched(pixels), scale)
     tiles = plan_tiles(scaled.shape[:2], sac.config.tile, options.overlap)
     features, maps = [], []
-    for start in range(0, len(tiles), TILES_AT_ONCE):
-        crops = _crops(sac, scaled, tiles[start : start + TILES_AT_ONCE])
+    many = tiles_at_once(sac)
+    for start in range(0, len(tiles), many):
+        crops = _crops(sac, scaled, tiles[start : start + many])
         maps.append(nuclei_maps(sac, crops))
         with fast(sac.sam.device):
             features.append(sac.encode(_framed(sac, crops), options.adapted).float())
@@ -130,8 +136,9 @@ def _by_boxes(prompts: Prompts) -> list[np.ndarray]:
 def decode_semantic(sac: SAC, embedding: Embedding, prompts: Prompts, options: SegmentOptions) -> np.ndarray:
     """One mask (H, W) bool of all nuclei: row t of `prompts` decoded on the whole of tile t, then blended."""
     logits = []
-    for start in range(0, len(embedding.tiles), TILES_AT_ONCE):
-        rows = np.arange(start, min(start + TILES_AT_ONCE, len(embedding.tiles)))
+    many = tiles_at_once(sac)
+    for start in range(0, len(embedding.tiles), many):
+        rows = np.arange(start, min(start + many, len(embedding.tiles)))
         asked = _token_prompts(sac, embedding, prompts[rows], rows)
         masks, _ = _decoded(sac, embedding, asked, options, whole=True)
         index = SEMANTIC_MASK if options.adapted else INSTANCE_MASK
