@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -121,6 +122,16 @@ def test_a_connection_that_breaks_is_taken_up_again(server, cache, ranges):
         server.most = None
         assert hub.fetch("owner/name") == PINNED and _kept(PINNED) == FILES
     assert not any(blob.name.endswith(".incomplete") for blob in part.iterdir())
+
+
+def test_what_an_earlier_try_left_is_gone_on_with(server, cache):
+    """As after a program that was killed while it fetched."""
+    part = cache / "models--owner--name" / "blobs" / f"{hashlib.sha256(LARGE).hexdigest()}.incomplete"
+    part.parent.mkdir(parents=True)
+    part.write_bytes(LARGE[:1000])
+    assert hub.fetch("owner/name") == PINNED and _kept(PINNED) == FILES
+    asked = [headers.get("range") for path, headers in server.requests if path.endswith(hub.HEAD)]
+    assert asked == ["bytes=1000-"]
 
 
 def test_progress_grows_to_the_end_in_words(server):

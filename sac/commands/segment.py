@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from sac import hub
 from sac.bundle import Sent, each_file
+from sac.commands.progress import shown
 from sac.config import MODES, SegmentOptions, View
 from sac.errors import ImageError, SacError
 from sac.export import CONTRACT, FILES, Result, safe_stem, write_all
@@ -25,7 +26,9 @@ def add(commands: argparse._SubParsersAction) -> None:
     command = commands.add_parser("segment", help="segment images, or folders or zips of them")
     command.add_argument("images", nargs="+", type=Path, metavar="IMAGE", help="a file, or a folder or zip of files")
     command.add_argument("--out", type=Path, required=True, metavar="DIR")
-    command.add_argument("--model", default=hub.DEFAULT, help="checkpoint: nuclei, nuclei-he, a folder, or owner/name")
+    command.add_argument(
+        "--model", default=hub.DEFAULT, help="checkpoint: nuclei, nuclei-he, a folder, or owner/name[@revision]"
+    )
     command.add_argument("--mode", choices=MODES, default="instances")
     command.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1, mps")
     command.add_argument("--formats", nargs="+", choices=("all", *FILES), default=list(CONTRACT), help="files to write")
@@ -34,8 +37,10 @@ def add(commands: argparse._SubParsersAction) -> None:
 
 def run(parsed: argparse.Namespace) -> int:
     """Exit status 1 where a file was passed over. Raises SacError where none can be done."""
+    with shown() as progress:
+        sac = hub.load(parsed.model, parsed.device, progress)
     job = Job(
-        hub.load(parsed.model, parsed.device),
+        sac,
         parsed.model,
         SegmentOptions(mode=parsed.mode),
         read_flags(View, parsed),
