@@ -232,6 +232,8 @@ class Limits:
     """Requests that wait at once."""
     embeddings: int = 2**30
     """Bytes of image embeddings that are kept for all visitors together; the least recently used go first."""
+    models: int = 4 * 2**30
+    """Bytes of checkpoints in memory for all visitors together; one on vit_h takes 2.6 GB."""
     pictures: int = 50
     """Pictures that one browser tab holds at once."""
     undo: int = 2**29

@@ -52,6 +52,11 @@ class SAC(nn.Module):
         return self
 
     @property
+    def nbytes(self) -> int:
+        """Memory that its weights hold."""
+        return sum(weight.nbytes for weight in (*self.parameters(), *self.buffers()))
+
+    @property
     def frame(self) -> int:
         """Side of SAM's square input frame in pixels."""
         return self.sam.prompt_encoder.input_image_size[0]

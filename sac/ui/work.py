@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -16,7 +15,7 @@ from sac.errors import OptionError
 from sac.export import Result
 from sac.images import Image
 from sac.inference import compare
-from sac.inference.cache import EmbeddingCache
+from sac.inference.cache import Cache
 from sac.inference.predictor import Embedding
 from sac.inference.reprompt import Embedded
 from sac.inference.segment import Progress, embed_image, segment, segment_embedded
@@ -26,18 +25,19 @@ from sac.model.sac import SAC
 from sac.ui.desk import Picture
 from sac.ui.models import place, title
 
-EMBEDDINGS = EmbeddingCache(LIMITS.embeddings)
+EMBEDDINGS: Cache[Embedding] = Cache(LIMITS.embeddings)
 """Shared by all visitors: a key holds the digest of the pixels, so that only equal pictures meet."""
+MODELS: Cache[SAC] = Cache(LIMITS.models)
+"""Shared by all visitors: a checkpoint is only read."""
 
 
 def silent(share: float, word: str) -> None:
     """Progress that nobody watches."""
 
 
-@lru_cache(maxsize=3)
 def loaded(model: str) -> SAC:
-    """A checkpoint in memory, shared by all visitors: it is only read. Raises OptionError where it is not known."""
-    return hub.load(place(model))
+    """A checkpoint in memory. Raises OptionError where it is not known."""
+    return MODELS.get(model, lambda: hub.load(place(model)))
 
 
 def fitting(image: Image) -> str:

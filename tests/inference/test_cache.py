@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from sac.inference.cache import EmbeddingCache
+from sac.inference.cache import Cache
 from sac.inference.predictor import Embedding
 
 PATIENCE = 20
@@ -35,14 +35,14 @@ class Maker:
 
 
 def test_an_equal_key_is_made_once():
-    cache, make = EmbeddingCache(100), Maker()
+    cache, make = Cache(100), Maker()
     first = cache.get(("digest", "nuclei", True), make)
     assert cache.get(("digest", "nuclei", True), make) is first and make.made == 1
     assert cache.get(("digest", "nuclei", False), make) is not first and make.made == 2
 
 
 def test_bytes_of_features_maps_and_picture_are_counted():
-    cache = EmbeddingCache(1000)
+    cache = Cache(1000)
     assert cache.nbytes == 0
     cache.get("a", lambda: embedding(160))
     cache.get("b", lambda: embedding(80))
@@ -50,7 +50,7 @@ def test_bytes_of_features_maps_and_picture_are_counted():
 
 
 def test_the_least_recently_used_goes_first():
-    cache, makers = EmbeddingCache(100), {key: Maker(48) for key in "abc"}
+    cache, makers = Cache(100), {key: Maker(48) for key in "abc"}
     for key in "abac":  # a was used after b, so b goes when c comes
         cache.get(key, makers[key])
     assert cache.nbytes == 96
@@ -63,14 +63,14 @@ def test_the_least_recently_used_goes_first():
 
 def test_exactly_the_budget_fits_and_a_byte_less_does_not():
     for budget, kept in ((96, 96), (95, 48)):
-        cache = EmbeddingCache(budget)
+        cache = Cache(budget)
         cache.get("a", Maker(48))
         cache.get("b", Maker(48))
         assert cache.nbytes == kept
 
 
 def test_one_over_the_budget_is_kept_until_the_next_comes():
-    cache, large, small = EmbeddingCache(100), Maker(400), Maker(16)
+    cache, large, small = Cache(100), Maker(400), Maker(16)
     cache.get("large", large)
     cache.get("large", large)
     assert (large.made, cache.nbytes) == (1, 400)
@@ -79,7 +79,7 @@ def test_one_over_the_budget_is_kept_until_the_next_comes():
 
 
 def test_of_two_threads_one_makes_and_the_other_waits():
-    cache, begun, go_on = EmbeddingCache(100), threading.Event(), threading.Event()
+    cache, begun, go_on = Cache(100), threading.Event(), threading.Event()
     make = Maker()
 
     def slowly():
@@ -96,7 +96,7 @@ def test_of_two_threads_one_makes_and_the_other_waits():
 
 
 def test_other_keys_do_not_wait():
-    cache, done = EmbeddingCache(100), threading.Event()
+    cache, done = Cache(100), threading.Event()
 
     def waits():
         assert done.wait(PATIENCE)
@@ -115,7 +115,7 @@ def fails() -> Embedding:
 
 
 def test_a_failure_is_told_and_the_key_can_be_asked_again():
-    cache, make = EmbeddingCache(100), Maker()
+    cache, make = Cache(100), Maker()
     for _ in range(2):
         with pytest.raises(ValueError, match="not today"):
             cache.get("a", fails)
@@ -125,7 +125,7 @@ def test_a_failure_is_told_and_the_key_can_be_asked_again():
 
 
 def test_who_waited_for_a_failure_makes_it_himself():
-    cache, make, begun, go_on = EmbeddingCache(100), Maker(), threading.Event(), threading.Event()
+    cache, make, begun, go_on = Cache(100), Maker(), threading.Event(), threading.Event()
 
     def fails_late():
         begun.set()
@@ -143,7 +143,7 @@ def test_who_waited_for_a_failure_makes_it_himself():
 
 
 def test_many_threads_on_few_keys_get_what_their_key_says():
-    cache = EmbeddingCache(5 * 80)
+    cache = Cache(5 * 80)
     sizes = [16 * (1 + number % 10) for number in range(200)]
     with ThreadPoolExecutor(8) as threads:
         found = list(threads.map(lambda size: cache.get(size, lambda: embedding(size)).nbytes, sizes))

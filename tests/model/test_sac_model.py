@@ -28,6 +28,11 @@ def _prompts() -> TokenPrompts:
     )
 
 
+def test_memory_is_that_of_the_stored_weights_and_of_two_means_and_deviations(sac):
+    stored = sum(value.nbytes for value in sac.state_dict().values())
+    assert sac.nbytes == stored + 2 * 2 * 3 * 4  # SAM's and the generator's: three channels each, float32, not stored
+
+
 @torch.no_grad()
 def test_vanilla_is_sam_itself(pictures, small_config):
     """Sam.forward, image after image, against one object that carries an adapter and a foreign decoder."""

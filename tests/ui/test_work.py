@@ -12,7 +12,7 @@ import torch
 from sac.config import LIMITS, SegmentOptions
 from sac.errors import OptionError
 from sac.images import Image
-from sac.inference.cache import EmbeddingCache
+from sac.inference.cache import Cache
 from sac.inference.compare import RIVALS
 from sac.inference.instances import from_mask
 from sac.inference.segment import segment
@@ -34,7 +34,7 @@ def embedded_images(monkeypatch):
         return embed_image(image, *arguments)
 
     monkeypatch.setattr(work, "embed_image", listed)
-    monkeypatch.setattr(work, "EMBEDDINGS", EmbeddingCache(LIMITS.embeddings))
+    monkeypatch.setattr(work, "EMBEDDINGS", Cache(LIMITS.embeddings))
     return names
 
 
@@ -143,7 +143,7 @@ def test_edits_decode_with_the_embedding_that_was_segmented_with(image, embedded
     picture.begin(("nuclei", "instances"), work.segmented(picture, "nuclei", SegmentOptions()))
     made = work.embedded(picture)()
     assert made.sac is work.loaded("nuclei") and embedded_images == [image.name]
-    work.EMBEDDINGS = EmbeddingCache(LIMITS.embeddings)  # it was thrown out since
+    work.EMBEDDINGS = Cache(LIMITS.embeddings)  # it was thrown out since
     again = work.embedded(picture)()
     assert torch.equal(made.embedding.features, again.embedding.features) and len(embedded_images) == 2
 
@@ -160,6 +160,16 @@ def test_no_other_model_is_ever_loaded(image, model):
         work.segmented(Picture.of(image), model, SegmentOptions())
     with pytest.raises(OptionError, match="nuclei, nuclei-he"):
         work.segment_file(image, model, "instances")
+
+
+def test_a_model_that_is_let_go_works_on_for_who_has_it(image, monkeypatch):
+    first = work.loaded("nuclei")
+    monkeypatch.setattr(work, "MODELS", Cache(first.nbytes))
+    first = work.loaded("nuclei")
+    assert work.loaded("nuclei") is first and work.MODELS.nbytes == first.nbytes
+    other = work.loaded("nuclei-he")
+    assert work.MODELS.nbytes == other.nbytes and work.loaded("nuclei-he") is other
+    assert len(segment(image, first)) > 20
 
 
 # Comparing
