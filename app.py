@@ -7,8 +7,11 @@ import os
 
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 
+from tqdm import tqdm
+
 from sac.errors import SacError
 from sac.ui.page import build_page, launch_settings  # Gradio reads the variable when it is imported
+from sac.ui.work import settled
 from training.tab import build_train_tab
 
 
@@ -24,6 +27,7 @@ def main() -> None:
         os.environ["SAC_DATA_DIR"] = os.path.abspath(parsed.data_dir)
         os.environ["GRADIO_TEMP_DIR"] = os.path.join(os.environ["SAC_DATA_DIR"], "visitors")
     try:
+        settle_model(os.environ.get("SAC_MODEL", ""))
         settings = launch_settings()
     except SacError as error:
         raise SystemExit(str(error)) from error
@@ -34,6 +38,22 @@ def main() -> None:
         auth=read_users(parsed.auth_file) if parsed.auth_file else None,
         **settings,
     )
+
+
+def settle_model(told: str) -> None:
+    """Makes sure, before the page opens, that the checkpoint of SAC_MODEL is here and loads. Raises SacError."""
+    if not told:
+        return
+    with tqdm(total=1, bar_format="{desc} {percentage:3.0f}%", leave=False, delay=1e-3) as bar:
+
+        def tell(share: float, words: str) -> None:
+            bar.n = share
+            bar.set_description_str(words)
+
+        try:
+            os.environ["SAC_MODEL"] = settled(told, tell)
+        except SacError as error:
+            raise SacError(f"SAC_MODEL: {error}") from error
 
 
 def read_users(path: str) -> list[tuple[str, str]]:

@@ -6,8 +6,7 @@ from typing import Any, NamedTuple
 
 import gradio as gr
 
-from sac import hub
-from sac.ui.models import choices
+from sac.ui.models import choices, default
 from sac.ui.segment_tab import OPENING, PLAIN, Segmenting
 from sac.ui.visitor import visitor_key
 from training.jobs import Jobs
@@ -71,7 +70,7 @@ def _form() -> Form:
         columns=4, height=120, show_label=False, elem_id="train-samples", object_fit="cover", interactive=False,
         visible=False,
     )  # fmt: skip
-    start_from = gr.Dropdown(choices([]), value=hub.DEFAULT, label="Start from", elem_id="train-from")
+    start_from = gr.Dropdown(choices([]), value=default(), label="Start from", elem_id="train-from")
     quick = gr.Radio(METHODS, value=False, label="What learns", elem_id="train-method")
     title = gr.Textbox(label="Name of the new checkpoint", value="mine", max_length=60, elem_id="train-title")
     with gr.Accordion("Settings", open=False, elem_id="train-settings"):

@@ -41,7 +41,7 @@ def settings_form() -> list[gr.components.Component]:
     made.append(
         gr.Dropdown(LICENCES, value=default.licence, label="Licence", info=words["licence"], allow_custom_value=True)
     )
-    lora = hub.config_of(hub.DEFAULT)
+    lora = hub.config_of(models.place(models.default()))
     return [
         *made,
         gr.Slider(1, 64, lora.rank, step=1, label="LoRA: rank", elem_id="train-rank"),

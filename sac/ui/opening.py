@@ -19,6 +19,7 @@ from sac.ui.canvas import SegCanvas, Value
 from sac.ui.desk import DESKS, Desk, at
 from sac.ui.errors import shows_errors
 from sac.ui.examples import EXAMPLES
+from sac.ui.models import preferred
 from sac.ui.orders import corners, order_of
 from sac.ui.told import described, figures, not_opened, told
 from sac.ui.work import fitting
@@ -57,7 +58,7 @@ class Opening:
             desk = _seated(desk, request)
             with desk.lock:
                 desk.add([make()])
-                return desk, gr.skip() if desk.picked else model, *self.everything(desk)
+                return desk, gr.skip() if desk.picked else preferred(model), *self.everything(desk)
 
         return open_example
 

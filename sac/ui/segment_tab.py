@@ -8,7 +8,6 @@ import gradio as gr
 from gradio.processing_utils import save_bytes_to_cache
 from gradio.utils import get_upload_folder
 
-from sac import hub
 from sac.config import SegmentOptions, View
 from sac.errors import ImageError
 from sac.export import safe_stem, zipped
@@ -19,7 +18,7 @@ from sac.ui.canvas import SegCanvas
 from sac.ui.errors import shows_errors
 from sac.ui.examples import EXAMPLES
 from sac.ui.handlers import Handlers
-from sac.ui.models import choices
+from sac.ui.models import choices, default
 from sac.ui.opening import Opening
 from sac.ui.source import source_controls
 
@@ -66,7 +65,7 @@ def build_segment_tab(tabs: gr.Tabs) -> Segmenting:
                 ]
             with gr.Accordion("Pixel size, channel, plane, region", open=False, elem_id="sac-source") as panel:
                 origin = source_controls()
-            model = gr.Dropdown(choices([]), value=hub.DEFAULT, label="Checkpoint", elem_id="sac-model")
+            model = gr.Dropdown(choices([]), value=default(), label="Checkpoint", elem_id="sac-model")
             mode = gr.Radio(
                 list(MODE_NAMES.items()),
                 value="instances",
@@ -141,12 +140,12 @@ def _endpoint() -> None:
 
     @shows_errors
     def segment_file(
-        file: str, model: str = hub.DEFAULT, mode: str = "instances", view: dict | None = None
+        file: str, model: str = default(), mode: str = "instances", view: dict | None = None
     ) -> tuple[dict, str]:
         if not file:
             raise ImageError("No file was sent; send one image")
         image = read_image(file, view=View.of(view))
-        run = work.segment_file(image, model or hub.DEFAULT, mode or "instances")
+        run = work.segment_file(image, model or default(), mode or "instances")
         name = f"{safe_stem(run.result.image.name)}.zip"
         return run.summary(), save_bytes_to_cache(zipped(run.result), name, get_upload_folder())
 

@@ -36,6 +36,11 @@ def owner_of(key: str, request: gr.Request) -> str:
     return f"key:{hashlib.sha256(key.encode()).hexdigest()}" if key else f"key:{secrets.token_hex(16)}"
 
 
+def is_trusted(owner: str) -> bool:
+    """Whether an owner may have this machine fetch gigabytes: who sits at it, and who has a login here."""
+    return owner == "local" or owner.startswith("login:")
+
+
 def _is_local(request: gr.Request) -> bool:
     host = request.headers.get("host", "").rsplit(":", 1)[0].strip("[]")
     forwarded = any(name in request.headers for name in FORWARDED)

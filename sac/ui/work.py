@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ import numpy as np
 
 from sac import hub
 from sac.config import LIMITS, MODES, SegmentOptions
-from sac.errors import OptionError
+from sac.errors import CheckpointError, OptionError
 from sac.export import Result
 from sac.images import Image
 from sac.inference import compare
@@ -23,7 +24,8 @@ from sac.inference.session import Session
 from sac.metrics import Mistakes, score
 from sac.model.sac import SAC
 from sac.ui.desk import Picture
-from sac.ui.models import place, title
+from sac.ui.models import ON_HUB, name_of, place, preferred, title
+from sac.ui.visitor import is_trusted
 
 EMBEDDINGS: Cache[Embedding] = Cache(LIMITS.embeddings)
 """Shared by all visitors: a key holds the digest of the pixels, so that only equal pictures meet."""
@@ -40,9 +42,40 @@ def loaded(model: str) -> SAC:
     return MODELS.get(model, lambda: hub.load(place(model)))
 
 
+def settled(told: str, progress: Progress = silent) -> str:
+    """What SAC_MODEL is to say for good: an embedded name, a folder's whole path, or owner/name with its commit.
+
+    The checkpoint is fetched where it has to be, and loaded. Raises CheckpointError in one plain sentence.
+    """
+    if told in hub.EMBEDDED:
+        return told
+    if not os.path.isdir(told) and not ON_HUB.fullmatch(told):
+        raise CheckpointError(
+            f"no checkpoint {told!r}; known are {', '.join(hub.EMBEDDED)}, a folder, or owner/name on the Hub"
+        )
+    place = os.path.abspath(told) if os.path.isdir(told) else hub.fetch(told, progress)
+    MODELS.get(name_of(place), lambda: hub.load(place, progress=progress))
+    return place
+
+
+def brought(told: str, owner: str, progress: Progress = silent) -> str:
+    """A checkpoint of the Hub for a visitor: fetched and loaded. Returns its name with the commit.
+
+    A base of hundreds of megabytes is fetched only for who may: see `visitor.is_trusted`. Raises CheckpointError.
+    """
+    if not ON_HUB.fullmatch(told):
+        raise CheckpointError(f"{told!r} is not the name of a checkpoint on the Hub; owner/name is needed")
+    pinned = hub.fetch(told, progress)
+    base = hub.config_of(pinned).base
+    if not is_trusted(owner) and not hub.base_at_hand(base):
+        raise CheckpointError(f"{told} needs the base {base}, which is not on this server; one on tiny can be loaded")
+    MODELS.get(pinned, lambda: hub.load(pinned, progress=progress))
+    return pinned
+
+
 def fitting(image: Image) -> str:
-    """The name of the embedded checkpoint that learnt on pictures of an image's kind."""
-    return "nuclei-he" if image.is_stained else hub.DEFAULT
+    """The name of the checkpoint for an image: of the embedded ones, that which learnt on pictures of its kind."""
+    return preferred("nuclei-he" if image.is_stained else hub.DEFAULT)
 
 
 def embedding_of(picture: Picture, model: str, options: SegmentOptions, progress: Progress = silent) -> Embedding:
@@ -132,7 +165,7 @@ class Run:
 
 
 def segment_file(image: Image, model: str, mode: str) -> Run:
-    """Segments one image with an embedded checkpoint, beside any desk."""
+    """Segments one image, beside any desk."""
     sac = loaded(model)
     if mode not in MODES:
         raise OptionError(f"unknown mode {mode!r}; it is one of {', '.join(MODES)}")

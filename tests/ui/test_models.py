@@ -1,12 +1,14 @@
-"""Which checkpoints the page may use: embedded ones, and trained ones whose name one knows."""
+"""Which checkpoints the page may use: embedded ones, that of SAC_MODEL, and those whose name one knows."""
 
 from __future__ import annotations
 
 import json
+import shutil
 
 import pytest
 
-from sac.errors import OptionError
+from sac import hub
+from sac.errors import CheckpointError, OptionError
 from sac.ui import models
 
 NAME = "0123456789abcdef"
@@ -34,7 +36,7 @@ def test_embedded_ones_and_trained_ones_have_a_place(trained):
 @pytest.mark.parametrize(
     "name",
     [
-        "", "tiny", "Nuclei", "owner/name", "/etc", "..", f"../jobs/{NAME}", f"{NAME}/../{NAME}", f"{NAME}\n",
+        "preset-", "preset-0123456789ab", f"owner/name@{'1' * 40}", f"owner/name@{'1' * 39}", "", "tiny", "Nuclei", "owner/name", "/etc", "..", f"../jobs/{NAME}", f"{NAME}/../{NAME}", f"{NAME}\n",
         f"{NAME}/", NAME.upper(), NAME[:-1], NAME + "0", "fedcba9876543210", "nuclei\0",
     ],
 )  # fmt: skip
@@ -59,7 +61,68 @@ def test_titles(trained):
     assert models.title("a" * 16) == "deleted"
 
 
+@pytest.mark.parametrize("title", [None, 7, ["a"], ""])
+def test_a_title_that_is_no_text_is_none(trained, title):
+    trained(title=title)
+    assert models.title(NAME) == "untitled"
+
+
+def test_one_of_the_hub_is_called_by_its_name_and_the_begin_of_its_commit():
+    assert models.title(f"ada/cells@{'0123456789' * 4}") == "ada/cells@0123456"
+
+
 def test_choices_are_the_embedded_ones_and_ones_own(trained):
     trained(title="mine")
     assert [name for _, name in models.choices([])] == ["nuclei", "nuclei-he"]
     assert models.choices([NAME])[-1] == ("mine", NAME)
+    assert models.choices([NAME, "nuclei", NAME]) == models.choices([NAME])
+
+
+# SAC_MODEL
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A checkpoint's folder that SAC_MODEL says."""
+    path = shutil.copytree(hub.WEIGHTS / "nuclei", tmp_path / "of-the-ward")
+    monkeypatch.setenv("SAC_MODEL", str(path))
+    return path
+
+
+def test_without_it_the_page_chooses(monkeypatch):
+    monkeypatch.delenv("SAC_MODEL", raising=False)
+    assert models.default() == hub.DEFAULT and models.preferred("nuclei-he") == "nuclei-he"
+
+
+@pytest.mark.parametrize("name", ["nuclei", "nuclei-he", f"ada/cells@{'1' * 40}"])
+def test_it_is_the_default_and_the_first_choice(monkeypatch, name):
+    monkeypatch.setenv("SAC_MODEL", name)
+    assert models.default() == models.preferred("nuclei") == models.preferred("nuclei-he") == name
+    names = [name for _, name in models.choices([])]
+    assert names[0] == name and sorted(names) == sorted({name, "nuclei", "nuclei-he"})
+
+
+def test_a_folders_path_is_never_told(folder):
+    name = models.default()
+    assert name.startswith("preset-") and models.place(name) == str(folder)
+    assert models.title(name) == "of-the-ward" and models.choices([])[0] == ("of-the-ward", name)
+    stored = json.loads((folder / hub.CONFIG).read_text())
+    stored["provenance"]["title"] = "Our <stain>"
+    (folder / hub.CONFIG).write_text(json.dumps(stored))
+    assert models.title(name) == "Our <stain>"
+
+
+def test_a_folder_with_other_weights_has_another_name(folder):
+    name = models.default()
+    folder.rename(folder.with_name("before"))
+    shutil.copytree(hub.WEIGHTS / "nuclei-he", folder)
+    hub.sha256.cache_clear()  # a server that is started anew
+    assert models.default() != name and models.title(name) == "no longer here"
+    with pytest.raises(OptionError, match="unknown model"):
+        models.place(name)
+
+
+def test_a_folder_without_weights_is_refused_in_a_sentence(folder):
+    (folder / hub.HEAD).unlink()
+    with pytest.raises(CheckpointError, match="of-the-ward holds no sac_head"):
+        models.default()

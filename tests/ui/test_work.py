@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -9,8 +10,9 @@ import orjson
 import pytest
 import torch
 
+from sac import hub
 from sac.config import LIMITS, SegmentOptions
-from sac.errors import OptionError
+from sac.errors import CheckpointError, OptionError
 from sac.images import Image
 from sac.inference.cache import Cache
 from sac.inference.compare import RIVALS
@@ -19,9 +21,9 @@ from sac.inference.segment import segment
 from sac.inference.session import Session
 from sac.metrics import Mistakes
 from sac.prompts import Prompts
-from sac.ui import work
+from sac.ui import models, work
 from sac.ui.desk import Picture
-from sac.ui.examples import generated_field
+from sac.ui.examples import generated_field, stained_tissue
 
 
 @pytest.fixture
@@ -170,6 +172,41 @@ def test_a_model_that_is_let_go_works_on_for_who_has_it(image, monkeypatch):
     other = work.loaded("nuclei-he")
     assert work.MODELS.nbytes == other.nbytes and work.loaded("nuclei-he") is other
     assert len(segment(image, first)) > 20
+
+
+# SAC_MODEL
+
+
+def test_a_folder_is_loaded_once_and_called_by_its_whole_path(tmp_path, monkeypatch):
+    shutil.copytree(hub.WEIGHTS / "nuclei", tmp_path / "own")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(work, "MODELS", Cache(LIMITS.models))
+    monkeypatch.setenv("SAC_MODEL", work.settled("own"))
+    assert models.place(models.default()) == str(tmp_path / "own")
+    kept = work.MODELS.nbytes
+    assert work.loaded(models.default()).config == hub.config_of("nuclei") and work.MODELS.nbytes == kept
+
+
+@pytest.mark.parametrize("told", ["nucleus", "", "/", "a/b/c", "ada/cells@", "ada/cells@../x", "no\nthing"])
+def test_what_is_no_checkpoint_is_said_in_a_sentence(told):
+    with pytest.raises(CheckpointError, match="no checkpoint|holds no") as refused:
+        work.settled(told)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_damaged_folder_is_refused(tmp_path):
+    folder = shutil.copytree(hub.WEIGHTS / "nuclei", tmp_path / "own")
+    (folder / hub.ADAPTER).write_bytes(b"no")
+    with pytest.raises(CheckpointError, match="own: adapter_model.safetensors is damaged"):
+        work.settled(str(folder))
+
+
+def test_what_is_set_is_kept_for_every_picture(image, monkeypatch):
+    monkeypatch.delenv("SAC_MODEL", raising=False)
+    assert (work.fitting(image), work.fitting(stained_tissue())) == ("nuclei", "nuclei-he")
+    for told in ("nuclei", "nuclei-he"):
+        monkeypatch.setenv("SAC_MODEL", told)
+        assert work.fitting(image) == work.fitting(stained_tissue()) == told
 
 
 # Comparing
