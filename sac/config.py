@@ -234,6 +234,8 @@ class Limits:
     """Bytes of image embeddings that are kept for all visitors together; the least recently used go first."""
     models: int = 4 * 2**30
     """Bytes of checkpoints in memory for all visitors together; one on vit_h takes 2.6 GB."""
+    brought: int = 8
+    """Checkpoints from the Hub that one browser tab takes."""
     pictures: int = 50
     """Pictures that one browser tab holds at once."""
     undo: int = 2**29

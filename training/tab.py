@@ -208,16 +208,17 @@ def _wire_training(page, form: Form, view: View, segmenting: Segmenting, teach: 
     form.start_from.change(teach.started_from, form.start_from, form.settings[-len(LORA) :], **QUIET)
     form.start.click(teach.start, [form.draft, key, *form.values], [form.draft, chosen, form.start], **PLAIN)
     page.load(teach.arrive, key, [key, *lists], **QUIET)
+    segmenting.brought.success(teach.offer, [segmenting.desk, key], [form.start_from, segmenting.model], **QUIET)
     gr.Timer(EVERY).tick(teach.watch, [chosen, view.seen, key], watched, **QUIET)
     chosen.change(teach.show, [chosen, key], watched, **QUIET)
     pause, resume, cancel, delete = view.steer
     for button, act in ((pause, teach.pause), (resume, teach.resume), (cancel, teach.cancel)):
         button.click(act, [chosen, key], watched, **QUIET)
-    delete.click(teach.delete, [chosen, key], lists, **QUIET)
+    delete.click(teach.delete, [chosen, segmenting.desk, key], lists, **QUIET)
     after.image.change(teach.compare, [chosen, after.image, key], after.wipe, **QUIET)
     used = [segmenting.desk, segmenting.model, segmenting.tabs]
     after.use.click(teach.use, [chosen, segmenting.desk, key], used, **PLAIN)
-    renamed = after.rename.click(teach.rename, [chosen, after.name, key], lists, **PLAIN)
+    renamed = after.rename.click(teach.rename, [chosen, after.name, segmenting.desk, key], lists, **PLAIN)
     renamed.then(teach.show, [chosen, key], watched, **QUIET)
     sent = [chosen, after.repository, after.token, after.private, key]
     after.push.click(teach.push, sent, [after.token, after.pushed], **PLAIN)

@@ -35,8 +35,8 @@ def use(job: Job, jobs: Jobs, desk: Desk | None, owner: str) -> tuple[Desk, dict
     _whole(job, jobs)
     desk = desk or Desk()
     desk.picked = True
-    own = list(dict.fromkeys([job.id, *finished(jobs, owner)]))
-    return desk, gr.update(choices=models.choices(own), value=job.id), gr.update(selected=FIRST)
+    offered = models.choices([job.id, *finished(jobs, owner), *desk.models])
+    return desk, gr.update(choices=offered, value=job.id), gr.update(selected=FIRST)
 
 
 def rename(job: Job, jobs: Jobs, title: str) -> None:

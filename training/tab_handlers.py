@@ -36,7 +36,11 @@ class Teaching:
     def arrive(self, key: str, request: gr.Request) -> tuple:
         """A page was opened: finds the visitor's trainings again."""
         key = key or new_key()
-        return key, *self._lists(owner_of(key, request))
+        return key, *self._lists(owner_of(key, request), None)
+
+    def offer(self, desk: Desk | None, key: str, request: gr.Request) -> tuple:
+        """A checkpoint came from the Hub: it stands beside the visitor's own."""
+        return self._checkpoints(owner_of(key, request), desk)
 
     def estimate(self, draft: Job | None, title: str, start: str, quick: bool, *values: Any) -> str:
         """What a training would take, or why it cannot begin. Markdown."""
@@ -92,9 +96,9 @@ class Teaching:
         return self._shown(job, None)
 
     @shows_errors
-    def delete(self, chosen: str, key: str, request: gr.Request) -> tuple:
+    def delete(self, chosen: str, desk: Desk | None, key: str, request: gr.Request) -> tuple:
         self.jobs.delete(self._mine(chosen, key, request))
-        return self._lists(owner_of(key, request))
+        return self._lists(owner_of(key, request), desk)
 
     def compare(self, chosen: str, number: int | None, key: str, request: gr.Request) -> Any:
         """Another validation image under the wipe."""
@@ -106,9 +110,9 @@ class Teaching:
         return tab_after.use(self._mine(chosen, key, request), self.jobs, desk, owner_of(key, request))
 
     @shows_errors
-    def rename(self, chosen: str, name: str, key: str, request: gr.Request) -> tuple:
+    def rename(self, chosen: str, name: str, desk: Desk | None, key: str, request: gr.Request) -> tuple:
         tab_after.rename(self._mine(chosen, key, request), self.jobs, name)
-        return self._lists(owner_of(key, request), chosen)
+        return self._lists(owner_of(key, request), desk, chosen)
 
     @shows_errors
     def push(self, chosen: str, name: str, token: str, private: bool, key: str, request: gr.Request) -> tuple[str, str]:
@@ -129,10 +133,15 @@ class Teaching:
         job.stop(how)
         return self._shown(job, None)
 
-    def _lists(self, owner: str, chosen: str | None = None) -> tuple:
+    def _lists(self, owner: str, desk: Desk | None, chosen: str | None = None) -> tuple:
         """A visitor's trainings, and the checkpoints to start from and to segment with."""
-        checkpoints = gr.update(choices=models.choices(tab_after.finished(self.jobs, owner)))
-        return self._choice(owner, chosen), checkpoints, checkpoints
+        return self._choice(owner, chosen), *self._checkpoints(owner, desk)
+
+    def _checkpoints(self, owner: str, desk: Desk | None) -> tuple[dict, dict]:
+        """Those to start from and to segment with: a visitor's own, and those that came from the Hub."""
+        brought = desk.models if desk else []
+        offered = gr.update(choices=models.choices([*tab_after.finished(self.jobs, owner), *brought]))
+        return offered, offered
 
     def _choice(self, owner: str, chosen: str | None = None) -> dict:
         mine = self.jobs.of(owner)

@@ -95,13 +95,14 @@ class Desk:
     """A tab's pictures. Handlers change it only while they hold `lock`; it is compared by identity.
 
     opening: held while another part of a file is read, so that edits go on meanwhile.
-    picked: whether the visitor chose a checkpoint; before that, the page does.
+    picked: whether the visitor chose a checkpoint; before that, the page does. models: those that came from the Hub.
     """
 
     def __init__(self):
         self.pictures: list[Picture] = []
         self.index = 0
         self.picked = False
+        self.models: list[str] = []
         self.rev = 0
         self.lock, self.opening = threading.RLock(), threading.Lock()
         self._room: TemporaryDirectory | None = None

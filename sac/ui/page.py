@@ -24,6 +24,12 @@ CSS = """
 #sac-examples { gap: 6px; }
 #sac-examples button { padding: 4px 6px; white-space: nowrap; }
 #sac-told p { overflow-wrap: anywhere; }
+#sac-about-told .prose { font-size: .85rem; overflow-wrap: anywhere; }
+#sac-hub-told .prose { font-size: .8rem; opacity: .8; }
+#sac-about-told ul { padding-left: 1.1em; margin: 4px 0; }
+#sac-about-told table { font-size: .75rem; line-height: 1.25; display: table; width: 100%; }
+#sac-about-told :is(th, td) { padding: 2px 3px; white-space: nowrap; border-color: var(--border-color-primary); }
+#sac-about-told :is(th, td):first-child { white-space: normal; }
 """
 SWEEP = (3600, 24 * 3600)
 """Seconds between two sweeps of temporary files, and the age from which they go."""

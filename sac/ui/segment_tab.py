@@ -14,12 +14,14 @@ from sac.export import safe_stem, zipped
 from sac.images import read_image
 from sac.inference.compare import RIVALS
 from sac.ui import work
+from sac.ui.about import about
 from sac.ui.canvas import SegCanvas
+from sac.ui.checkpoint import checkpoint_panel, fetch
 from sac.ui.errors import shows_errors
 from sac.ui.examples import EXAMPLES
 from sac.ui.handlers import Handlers
 from sac.ui.models import choices, default
-from sac.ui.opening import Opening
+from sac.ui.opening import Opening, seat
 from sac.ui.source import source_controls
 
 MODE_NAMES = {"Instances": "instances", "Semantic": "semantic"}
@@ -30,6 +32,8 @@ SLOW = {"concurrency_id": "inference", "concurrency_limit": 1, "api_visibility":
 """One picture at a time: two at once on two cores would both be slower than one after the other."""
 OPENING = {"concurrency_id": "opening", "concurrency_limit": 2, "api_visibility": "private"}
 """Files are decoded beside everything else, a few at a time: each may take a process and its memory."""
+HUB = {"concurrency_id": "hub", "concurrency_limit": 2, "api_visibility": "private"}
+"""The Hub may be slow or silent: only those wait who asked for something of it."""
 QUICK = {"concurrency_id": "edits", "concurrency_limit": 4, "api_visibility": "private", "show_progress": "hidden"}
 """Edits do not wait for another visitor's picture."""
 
@@ -39,11 +43,15 @@ FIRST = "segment"
 
 
 class Segmenting(NamedTuple):
-    """What other tabs may use of this one: the visitor's desk, the choice of the checkpoint, and the tabs."""
+    """What other tabs may use of this one: the visitor's desk, the choice of the checkpoint, the tabs.
+
+    brought: what happens when a checkpoint came from the Hub; what is to follow it hangs on its `success`.
+    """
 
     desk: gr.State
     model: gr.Dropdown
     tabs: gr.Tabs
+    brought: gr.events.Dependency
 
 
 def build_segment_tab(tabs: gr.Tabs) -> Segmenting:
@@ -66,6 +74,7 @@ def build_segment_tab(tabs: gr.Tabs) -> Segmenting:
             with gr.Accordion("Pixel size, channel, plane, region", open=False, elem_id="sac-source") as panel:
                 origin = source_controls()
             model = gr.Dropdown(choices([]), value=default(), label="Checkpoint", elem_id="sac-model")
+            checkpoint = checkpoint_panel()
             mode = gr.Radio(
                 list(MODE_NAMES.items()),
                 value="instances",
@@ -102,6 +111,12 @@ def build_segment_tab(tabs: gr.Tabs) -> Segmenting:
     running = start_all.click(do.press_all, asked, shown, **SLOW)
     cancel.click(lambda: "Stopped. What was finished stays.", None, told, cancels=running, **PLAIN)
     model.input(bring.pick, desk, desk, **QUICK)
+    model.change(about, model, checkpoint.told, **QUICK)
+    asked_for = gr.on([checkpoint.load.click, checkpoint.name.submit], seat, desk, desk, **QUICK)
+    brought = asked_for.success(
+        fetch, [desk, checkpoint.name], [model, checkpoint.name], show_progress_on=checkpoint.asking, **HUB
+    )
+    brought.success(do.switch, asked, shown, **SLOW)
     for control in (model, mode):
         control.input(do.switch, asked, shown, **SLOW)
     for control in settings:
@@ -115,7 +130,7 @@ def build_segment_tab(tabs: gr.Tabs) -> Segmenting:
     canvas.compare(do.compare, [desk, rival], [canvas, figures], **SLOW)
     canvas.export(do.export, desk, canvas, **QUICK)
     _endpoint()
-    return Segmenting(desk, model, tabs)
+    return Segmenting(desk, model, tabs, brought)
 
 
 def _prompt_settings() -> list[gr.components.Component]:
