@@ -9,7 +9,7 @@ from types import ModuleType
 
 from sac.errors import SacError
 
-COMMANDS = {"segment": "sac.commands.segment", "push": "sac.commands.push"}
+COMMANDS = {name: f"sac.commands.{name}" for name in ("segment", "push", "user")}
 """Name of a command -> its module, which has `add(commands)`, for its flags, and `run(parsed)`, its exit status."""
 
 

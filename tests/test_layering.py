@@ -15,7 +15,7 @@ LEVELS = (
     ("sac.model", "sac.prompts", "sac.images", "sac.intensities", "sac.labels", "sac.bundle"),
     ("sac.inference",),
     ("sac.repository", "sac.patience", "sac.promised", "sac.downloads", "sac.tensors"),
-    ("sac.hub", "sac.publish", "sac.cases", "sac.export", "sac.overlay", "sac.metrics"),
+    ("sac.hub", "sac.publish", "sac.cases", "sac.logins", "sac.export", "sac.overlay", "sac.metrics"),
     ("sac.ui", "sac.commands", "sac.__main__", "training"),
     ("app",),
 )
