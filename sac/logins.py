@@ -132,7 +132,7 @@ def write(path: Path, name: str, hashed: Hashed | None) -> None:
     kept = read(path) if path.exists() else {}
     kept.pop(name, None)
     if hashed:
-        kept[_checked(name)] = hashed
+        kept[checked(name)] = hashed
     text = "".join(f"{name}:{kept}\n" for name, kept in kept.items())
     try:
         with NamedTemporaryFile("w", dir=path.absolute().parent, encoding="utf-8", delete=False) as beside:  # 0600
@@ -144,7 +144,8 @@ def write(path: Path, name: str, hashed: Hashed | None) -> None:
         raise OptionError(f"{path} cannot be written: {error.strerror}") from error
 
 
-def _checked(name: str) -> str:
+def checked(name: str) -> str:
+    """The name, if it may be one. Raises OptionError."""
     if not 1 <= len(name) <= LONGEST_NAME or not name.isprintable() or any(c == ":" or c.isspace() for c in name):
         raise OptionError(f"{name[:80]!r} is no name: 1 to {LONGEST_NAME} letters without spaces and colons are needed")
     return name
@@ -153,10 +154,10 @@ def _checked(name: str) -> str:
 def _entry(path: Path, number: int, line: str) -> tuple[str, Hashed]:
     """One line. What a wrong one holds is not repeated: it may be a password."""
     name, colon, hashed = line.strip().partition(":")
-    with suppress(ValueError):
+    with suppress(ValueError, OptionError):
         if colon:
-            return _checked(name), Hashed.read(hashed)
-    raise OptionError(f"{path}, line {number}: no hashed password; {HASH_IT} asks for one and writes the line")
+            return checked(name), Hashed.read(hashed)
+    raise OptionError(f"{path}, line {number}: no name with a hashed password; {HASH_IT} asks for one and writes it")
 
 
 def _stamp(path: Path) -> tuple[int, ...]:

@@ -14,6 +14,7 @@ from sac.errors import DataError
 from sac.overlay import outlined
 from sac.ui.desk import Desk
 from sac.ui.errors import shows_errors
+from sac.ui.serving.guests import members_only
 from sac.ui.told import escaped
 from training.datasets import files, from_hub
 from training.datasets.gather import Survey, TrainingSet, counted, gather
@@ -33,6 +34,7 @@ class Bringing:
     def __init__(self, jobs: Jobs):
         self.jobs = jobs
 
+    @members_only
     @shows_errors
     def files(self, draft: Job | None, paths: list[str] | None, progress=gr.Progress()) -> tuple:
         """From uploaded files and zips."""
@@ -41,6 +43,7 @@ class Bringing:
         with TemporaryDirectory(prefix="sac-") as place:
             return self._gathered(draft, files.samples([Path(path) for path in paths], Path(place)), progress)
 
+    @members_only
     @shows_errors
     def hub(self, draft: Job | None, name: str, split: str, image: str, mask: str, progress=gr.Progress()) -> tuple:
         """From a split of a data set on the Hub."""
@@ -48,11 +51,13 @@ class Bringing:
             found = from_hub.samples((name or "").strip(), split or "", (image or "", mask or ""), Path(place))
             return self._gathered(draft, found, progress)
 
+    @members_only
     @shows_errors
     def corrections(self, draft: Job | None, desk: Desk | None, progress=gr.Progress()) -> tuple:
         """From the pictures of the other tab whose nuclei were mended."""
         return self._gathered(draft, corrected(desk), progress)
 
+    @members_only
     @shows_errors
     def look(self, name: str) -> tuple[dict, dict, dict]:
         """The splits of a data set on the Hub, and the columns of the first."""

@@ -11,6 +11,7 @@ from sac.errors import SacError, TrainingError
 from sac.ui import models
 from sac.ui.desk import Desk
 from sac.ui.errors import shows_errors
+from sac.ui.serving.guests import members_only
 from sac.ui.visitor import new_key, owner_of
 from training import tab_after, tab_watch
 from training.datasets.gather import Survey, TrainingSet, counted
@@ -56,6 +57,7 @@ class Teaching:
         config = hub.config_of(models.place(start))
         return tuple(list(v) if isinstance(v := getattr(config, name), tuple) else v for name in LORA)
 
+    @members_only
     @shows_errors
     def start(
         self, request: gr.Request, draft: Job | None, key: str, title: str, start: str, quick: bool, *values: Any
@@ -114,6 +116,7 @@ class Teaching:
         tab_after.rename(self._mine(chosen, key, request), self.jobs, name)
         return self._lists(owner_of(key, request), desk, chosen)
 
+    @members_only
     @shows_errors
     def push(self, chosen: str, name: str, token: str, private: bool, key: str, request: gr.Request) -> tuple[str, str]:
         """Sends a checkpoint to the Hub; the token leaves the page at once."""

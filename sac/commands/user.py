@@ -8,7 +8,7 @@ from getpass import getpass
 from pathlib import Path
 
 from sac.errors import OptionError
-from sac.logins import Hashed, read, write
+from sac.logins import Hashed, checked, read, write
 
 
 def add(commands: argparse._SubParsersAction) -> None:
@@ -20,11 +20,12 @@ def add(commands: argparse._SubParsersAction) -> None:
 
 def run(parsed: argparse.Namespace) -> int:
     """Raises OptionError."""
-    known = parsed.file.exists() and parsed.name in read(parsed.file)
+    name = checked(parsed.name)
+    known = parsed.file.exists() and name in read(parsed.file)
     if parsed.remove and not known:
-        raise OptionError(f"{parsed.file} has no {parsed.name}")
-    write(parsed.file, parsed.name, None if parsed.remove else Hashed.of(_asked_twice()))
-    print(f"{parsed.name} was {'removed' if parsed.remove else 'changed' if known else 'added'}.")
+        raise OptionError(f"{parsed.file} has no {name}")
+    write(parsed.file, name, None if parsed.remove else Hashed.of(_asked_twice()))
+    print(f"{name} was {'removed' if parsed.remove else 'changed' if known else 'added'}.")
     return 0
 
 

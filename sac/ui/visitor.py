@@ -10,6 +10,7 @@ from contextlib import suppress
 import gradio as gr
 
 from sac.config import data_folder
+from sac.ui.serving.sessions import GUEST
 
 LOCAL = ("127.0.0.1", "::1", "localhost")
 FORWARDED = ("x-forwarded-for", "x-forwarded-host", "x-real-ip", "forwarded", "via")
@@ -27,9 +28,11 @@ def new_key() -> str:
 def owner_of(key: str, request: gr.Request) -> str:
     """Whose work a request may see: a name that tells nothing of the key.
 
-    Whoever sits at the machine itself, without a login, is one and the same; behind a proxy, nobody does.
+    "login:NAME", "link:..." for a guest, "local", or "key:...". Whoever sits at the machine itself, without a login, is one and the same; behind a proxy, nobody does.
     """
     if request.username:
+        if request.username.startswith(GUEST):
+            return request.username
         return f"login:{request.username}"
     if _is_local(request):
         return "local"

@@ -50,6 +50,10 @@ def test_a_login_goes_before_all_else():
     assert owner_of("a", asked(login="local")) != "local"
 
 
+def test_a_guest_is_the_link_that_he_came_with():
+    assert owner_of("a", asked(login="link:0123456789abcdef")) == "link:0123456789abcdef"
+
+
 def test_a_key_tells_its_owner_and_nobody_can_read_it_back():
     one, other = new_key(), new_key()
     assert owner_of(one, asked(**FAR)) == owner_of(one, asked(**FAR | {"client": "198.51.100.7"}))

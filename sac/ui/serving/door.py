@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sac.ui.serving import guests
 from sac.ui.serving.entry import Entry, arrives
-from sac.ui.serving.headers import Site, is_foreign, with_headers
+from sac.ui.serving.headers import Site, is_foreign, path_of, with_headers
 from sac.ui.serving.sessions import GUEST
 
 VISITOR = "sac.visitor"
@@ -27,8 +27,8 @@ CLOSED = (
     "/gradio_api/file/", "/gradio_api/mcp",
 )  # fmt: skip
 """What Gradio has and this page does not use."""
-OPEN = ("/gradio_api/startup-events", "/manifest.json", "/robots.txt")
-"""What needs no login: Gradio calls the first itself when it starts; browsers ask for the second without cookies."""
+OPEN = ("/gradio_api/startup-events", "/manifest.json", "/favicon.ico")
+"""What needs no login: Gradio calls the first itself when it starts; browsers ask for the others without cookies."""
 FILE = "/gradio_api/file="
 NEVER = "User-agent: *\nDisallow: /"
 NO_HOST = "This page answers to localhost only; start it with --host, or name its other addresses in SAC_HOSTS."
@@ -64,7 +64,7 @@ class Door:
             return PlainTextResponse(NO_HOST, 400)
         if is_foreign(request):
             return PlainTextResponse("Another site's page may not ask this.", 403)
-        path = request.scope["path"]
+        path = path_of(request)
         if path.startswith(CLOSED):
             return JSONResponse({"detail": "Not Found"}, 404)
         if path.startswith(FILE) and not _is_served(path.removeprefix(FILE)):
@@ -73,7 +73,7 @@ class Door:
 
     async def _asked_in(self, request: Request, receive: Receive, send: Send) -> tuple[Response | None, Receive, Send]:
         """The answer to who may not come in, or None and what the page then reads and sends with."""
-        path = request.scope["path"]
+        path = path_of(request)
         if path.rstrip("/") == "/login" and request.method == "POST":
             return await self.entry.login(request), receive, send
         if path.rstrip("/") == "/logout":
@@ -90,8 +90,8 @@ class Door:
 
     async def _as_guest(self, request: Request, receive: Receive, send: Send) -> tuple[Response | None, Receive, Send]:
         if not guests.may_reach(request):
-            return JSONResponse({"detail": "Only who has an account may do that"}, 403), receive, send
-        if request.scope["path"] == guests.JOIN:
+            return PlainTextResponse("Only who has an account may do that", 403), receive, send
+        if path_of(request) == guests.JOIN:
             screened = await guests.screened(request, self.events)
             if isinstance(screened, tuple):
                 status, said = screened

@@ -16,7 +16,7 @@ from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Re
 
 from sac.logins import Accounts
 from sac.ui.serving.guessing import Guesses, in_words
-from sac.ui.serving.headers import Site, is_secure
+from sac.ui.serving.headers import Site, is_secure, path_of
 from sac.ui.serving.sessions import TOKEN, WEEK, Links, Sessions, guest
 
 PAGE = Template((Path(__file__).parent / "login.html").read_text(encoding="utf-8"))
@@ -53,8 +53,8 @@ class Entry:
 
     def cookie_of_guest(self, request: Request) -> str:
         """What the answer to a guest's arrival sets, so that the page's further requests are his, too."""
-        tokens = list(dict.fromkeys(_tokens(request)))[:MOST_LINKS]
-        return self._cookie(request, LINKS, ".".join(tokens))
+        tokens = [token for token in [*_tokens(request), *_carried(request)] if TOKEN.fullmatch(token)]
+        return self._cookie(request, LINKS, ".".join(list(dict.fromkeys(tokens))[:MOST_LINKS]))
 
     async def login(self, request: Request) -> Response:
         """The answer to a form with `username` and `password`: from the page, or from a program (gradio_client)."""
@@ -104,7 +104,7 @@ class Entry:
         )
 
     def _guest(self, request: Request) -> str | None:
-        token = next((token for token in _tokens(request)[: MOST_LINKS + 1] if self.links.valid(token)), None)
+        token = next((token for token in _tokens(request) if self.links.valid(token)), None)
         return guest(token) if token else None
 
     def _cookie(self, request: Request, name: str, value: str, age: int | None = None) -> str:
@@ -116,18 +116,25 @@ class Entry:
 
 def arrives(request: Request) -> bool:
     """Whether the page itself is asked for."""
-    return request.scope["path"] == "/" and request.method in ("GET", "HEAD")
+    return path_of(request) == "/" and request.method in ("GET", "HEAD")
 
 
 def _tokens(request: Request) -> list[str]:
-    """The link in the page's address, then those of the cookie."""
-    asked = request.query_params.getlist("case")[:1] if arrives(request) else []
-    return [token for token in [*asked, *request.cookies.get(LINKS, "").split(".")] if TOKEN.fullmatch(token)]
+    """The link that a request names: the page's address has it, and Gradio repeats it with each event of that tab.
+
+    Only where none is named do the cookie's count: two tabs with two links stay two guests.
+    """
+    named = request.query_params.getlist("case")
+    return [token for token in named or _carried(request) if TOKEN.fullmatch(token)][:MOST_LINKS]
+
+
+def _carried(request: Request) -> list[str]:
+    return request.cookies.get(LINKS, "").split(".")
 
 
 def _is_page(request: Request) -> bool:
     """Whether the answer is for a person's eyes."""
-    sent = request.scope["path"].startswith("/login") and "text/html" in request.headers.get("accept", "")
+    sent = path_of(request).startswith("/login") and "text/html" in request.headers.get("accept", "")
     return arrives(request) or sent
 
 

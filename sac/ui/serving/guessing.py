@@ -113,5 +113,5 @@ def block_of(address: str) -> str:
 def in_words(seconds: float) -> str:
     """A wait as one says it: 30 seconds, 8 minutes."""
     if seconds < 90:
-        return f"{max(1, round(seconds))} seconds"
+        return f"{max(2, round(seconds))} seconds"
     return f"{-int(-seconds // 60)} minutes"

@@ -19,6 +19,8 @@ from typing import Any
 from starlette.requests import Request
 from starlette.types import Message, Receive
 
+from sac.ui.serving.headers import path_of
+
 PAGES = ("/", "/config", "/config/", "/theme.css", "/gradio_api/theme.css", "/gradio_api/queue/data")
 FILES = ("/assets/", "/static/", "/svelte/", "/gradio_api/file=", "/gradio_api/heartbeat/")
 JOIN = "/gradio_api/queue/join"
@@ -38,7 +40,7 @@ def members_only(function: Callable) -> Callable:
 
 
 def may_reach(request: Request) -> bool:
-    path = request.scope["path"]
+    path = path_of(request)
     if request.method in ("GET", "HEAD"):
         return path in PAGES or path.startswith(FILES)
     return request.method == "POST" and path in ACTIONS

@@ -43,6 +43,12 @@ class Site:
         return self.hosts is None or name_of(request.headers.get("host", "")) in self.hosts
 
 
+def path_of(request: Request) -> str:
+    """The path by which Starlette finds who answers: without the prefix that GRADIO_ROOT_PATH sets."""
+    path, root = request.scope["path"], request.scope.get("root_path", "").rstrip("/")
+    return (path.removeprefix(root) or "/") if root and f"{path}/".startswith(f"{root}/") else path
+
+
 def name_of(host: str) -> str:
     """A host without its port, in small letters; "" where it is none."""
     try:
@@ -63,7 +69,7 @@ def is_foreign(request: Request) -> bool:
     if headers.get("sec-fetch-site", "none") in ("none", "same-origin"):
         return False
     arriving = headers.get("sec-fetch-mode") == "navigate" and request.method in ("GET", "HEAD")
-    return not (arriving and request.scope["path"] == "/")
+    return not (arriving and path_of(request) == "/")
 
 
 def _own(request: Request) -> list[str]:
@@ -103,7 +109,7 @@ def _dress(headers: MutableHeaders, request: Request, site: Site) -> None:
     for name in [name for name in headers if name.startswith("access-control-")]:
         del headers[name]
     headers.update(PLAIN)
-    path = request.scope["path"]
+    path = path_of(request)
     policy = FILE if path.startswith("/gradio_api/file") else headers.get("content-security-policy", PAGE)
     headers["content-security-policy"] = f"{policy}; frame-ancestors {HUB if site.space else NOBODY}"
     if not site.space:
