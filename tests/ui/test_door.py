@@ -18,7 +18,7 @@ from starlette.testclient import TestClient
 from sac.logins import Cost, Hashed, write
 from sac.ui.serving.door import Door
 from sac.ui.serving.guests import holds_file, members_only
-from sac.ui.serving.headers import LOOPBACK, Site, path_of
+from sac.ui.serving.headers import LOOPBACK, Site, is_foreign, path_of
 from sac.ui.serving.launch import Serving, serve
 from sac.ui.serving.sessions import guest
 from sac.ui.visitor import owner_of
@@ -55,7 +55,7 @@ def served(tmp_path_factory):
     folder, patch = tmp_path_factory.mktemp("served"), pytest.MonkeyPatch()
     patch.setenv("GRADIO_TEMP_DIR", str(folder / "visitors"))
     patch.setenv("SAC_DATA_DIR", str(folder))
-    for name in ("SPACE_ID", "SAC_HOSTS", "GRADIO_SERVER_NAME"):
+    for name in ("SPACE_ID", "SPACE_HOST", "SAC_HOSTS", "GRADIO_SERVER_NAME"):
         patch.delenv(name, raising=False)
     write(folder / "names", "ada", Hashed.of("lovelace1", Cost(n=2**10, r=8, p=1)))
     pages = small_page(), small_page()
@@ -282,14 +282,28 @@ def test_a_page_of_this_machine_answers_to_its_own(open_door, host):
 
 
 def test_which_names_a_page_answers_to(monkeypatch, tmp_path):
-    for name in ("SPACE_ID", "SAC_HOSTS", "GRADIO_SERVER_NAME"):
+    for name in ("SPACE_ID", "SPACE_HOST", "SAC_HOSTS", "GRADIO_SERVER_NAME"):
         monkeypatch.delenv(name, raising=False)
     assert Serving().site == Serving("localhost").site == Serving("[::1]").site == Site(LOOPBACK)
     assert Serving("0.0.0.0").site.hosts is Serving(share=True, auth_file=tmp_path).site.hosts is None
     monkeypatch.setenv("SAC_HOSTS", "cells.example, 10.0.0.5:80")
-    assert Serving().site.hosts == LOOPBACK | {"cells.example", "10.0.0.5"}
+    assert Serving().site.hosts == LOOPBACK | Serving().site.public == LOOPBACK | {"cells.example", "10.0.0.5"}
+    monkeypatch.delenv("SAC_HOSTS")
     monkeypatch.setenv("SPACE_ID", "ada/cells")
-    assert Serving().site == Site(None, space=True)
+    monkeypatch.setenv("SPACE_HOST", "ada-cells.hf.space")
+    assert Serving().site == Site(None, True, frozenset({"ada-cells.hf.space"}))
+
+
+def test_a_page_knows_itself_by_the_name_that_visitors_use():
+    """Its proxy asks for it under another."""
+    site = Site(None, True, frozenset({"ada-cells.hf.space"}))
+    scope = {"type": "http", "method": "POST", "path": "/", "query_string": b""}
+
+    def foreign(origin: bytes) -> bool:
+        return is_foreign(Request({**scope, "headers": [(b"host", b"10.0.0.1:7860"), (b"origin", origin)]}), site)
+
+    assert not foreign(b"https://ada-cells.hf.space") and not foreign(b"http://10.0.0.1:7860")
+    assert foreign(b"https://eve-cells.hf.space") and foreign(b"null") and foreign(b"")
 
 
 def test_every_answer_carries_the_headers(door, member, open_door):

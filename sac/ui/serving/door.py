@@ -62,7 +62,7 @@ class Door:
         """The answer to what nobody may ask."""
         if not self.site.knows(request):
             return PlainTextResponse(NO_HOST, 400)
-        if is_foreign(request):
+        if is_foreign(request, self.site):
             return PlainTextResponse("Another site's page may not ask this.", 403)
         path = path_of(request)
         if path.startswith(CLOSED):

@@ -32,10 +32,15 @@ NOBODY, HUB = "'self'", "'self' https://huggingface.co"
 
 @dataclass(frozen=True)
 class Site:
-    """Where the page is served. hosts: the names it answers to, None for any. space: in a frame of the Hub's."""
+    """Where the page is served.
+
+    hosts: the names it answers to, None for any. space: in a frame of the Hub's. public: the names that visitors know
+    it by, should a proxy between them and this server use another.
+    """
 
     hosts: frozenset[str] | None = LOOPBACK
     space: bool = False
+    public: frozenset[str] = frozenset()
 
     def knows(self, request: Request) -> bool:
         """Whether the request is for this page. A page elsewhere can point its own name at this machine, and would
@@ -57,7 +62,7 @@ def name_of(host: str) -> str:
         return ""
 
 
-def is_foreign(request: Request) -> bool:
+def is_foreign(request: Request, site: Site) -> bool:
     """Whether another site's page asks, in the name of whoever looks at it.
 
     Such a page may link here, or show the page in a frame where that is allowed, but get nothing else. Programs send
@@ -65,7 +70,9 @@ def is_foreign(request: Request) -> bool:
     """
     headers = request.headers
     if "origin" in headers:
-        return _place(headers["origin"]) not in {_place(f"//{host}") for host in _own(request)}
+        place = _place(headers["origin"])
+        own = {_place(f"//{host}") for host in _own(request)}
+        return place is None or (place not in own and place[0] not in site.public)
     if headers.get("sec-fetch-site", "none") in ("none", "same-origin"):
         return False
     arriving = headers.get("sec-fetch-mode") == "navigate" and request.method in ("GET", "HEAD")

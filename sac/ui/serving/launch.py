@@ -53,11 +53,12 @@ class Serving:
 
     @property
     def site(self) -> Site:
-        """A page for this machine alone answers to no other name; SAC_HOSTS adds those of a proxy on this machine."""
+        """A page for this machine alone answers to no other name; SAC_HOSTS adds those of a proxy before it."""
         space = bool(os.environ.get("SPACE_ID"))
         local = name_of(self.address) in LOOPBACK or self.address in LOOPBACK
-        named = {name_of(host.strip()) for host in os.environ.get("SAC_HOSTS", "").split(",") if host.strip()}
-        return Site(LOOPBACK | named if local and not self.share and not space else None, space)
+        told = f"{os.environ.get('SAC_HOSTS', '')},{os.environ.get('SPACE_HOST', '')}".split(",")
+        named = frozenset(name_of(host.strip()) for host in told if host.strip())
+        return Site(LOOPBACK | named if local and not self.share and not space else None, space, named)
 
 
 class Doored(App):
