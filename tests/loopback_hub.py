@@ -12,6 +12,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import unquote, urlsplit
 
 COMMIT = "1" * 40
+KINDS = ("datasets", "spaces")
+"""What a repository may be beside a model: its name begins so."""
 SERVERS_TOKEN = "hf_secret_of_the_server"
 """What the process under test has in its environment, and must send nowhere."""
 
@@ -19,12 +21,14 @@ PAGE = b"<!DOCTYPE html><title>Sign in to this network</title>"
 
 
 class LoopbackHub(ThreadingHTTPServer):
-    """repositories: name -> {file: content}, or an error (status, code). A data set's name begins with `datasets/`;
-    of a revision other than main it ends with `@revision`. facts: name -> what its page says beside (private, gated).
+    """repositories: name -> {file: content}, or an error (status, code). A data set's name begins with `datasets/`,
+    a Space's with `spaces/`; of a revision other than main it ends with `@revision`.
+    facts: name -> what its page says beside (private, gated).
     writers: token -> the owner whose repositories it may write. silent: parts of paths that never get an answer.
     dripping: parts of paths whose answers come byte by byte. pages: parts of paths that a web page answers, status 200.
     lies: (name, file) -> what is sent in its place. told: (name, file) -> what is said of it, beside the truth.
-    requests: (path, headers) of all that was asked. ranges: whether parts of files are given; most: bytes after which
+    requests: (path, headers) of all that was asked. heads: name -> its last commit. squashed: names whose history was
+    made one commit. ranges: whether parts of files are given; most: bytes after which
     a connection ends.
     """
 
@@ -35,6 +39,7 @@ class LoopbackHub(ThreadingHTTPServer):
         self.repositories, self.facts, self.writers = {}, {}, {}
         self.silent, self.requests, self.commits, self.stored = [], [], [], {}
         self.dripping, self.pages, self.lies, self.told = [], [], {}, {}
+        self.heads, self.squashed = {}, []
         self.closing = threading.Event()
         self.ranges, self.most = True, None
 
@@ -47,8 +52,14 @@ class LoopbackHub(ThreadingHTTPServer):
         branches = {n.partition("@")[2] or "main": n for n in self.repositories if n.partition("@")[0] == name}
         if not branches:
             return "", (404, "RepoNotFound")
-        found = next((b for b in branches if revision in (b, commit_of(b))), None)
-        return (commit_of(found), self.repositories[branches[found]]) if found else ("", (404, "RevisionNotFound"))
+        commits = {b: self.heads.get(name, COMMIT) if b == "main" else commit_of(b) for b in branches}
+        found = next((b for b in branches if revision in (b, commits[b])), None)
+        return (commits[found], self.repositories[branches[found]]) if found else ("", (404, "RevisionNotFound"))
+
+    def moved(self, name: str) -> str:
+        """A new commit at the head of a repository."""
+        self.heads[name] = hashlib.sha1(f"{name} {self.heads.get(name)}".encode()).hexdigest()
+        return self.heads[name]
 
     def headers_sent(self) -> str:
         return str([headers for _, headers in self.requests])
@@ -98,7 +109,7 @@ class Handler(BaseHTTPRequestHandler):
         path = self._heard()
         is_api = path.startswith("api/")
         rest = path.removeprefix("api/").removeprefix("models/").split("/")
-        kind = [rest.pop(0)] if rest[0] == "datasets" else []
+        kind = [rest.pop(0)] if rest[0] in KINDS else []
         name, rest = "/".join(kind + rest[:2]), rest[2:]
         asked = rest.pop(0) if rest else "revision"  # revision, tree or resolve
         if any(part in path for part in self.server.pages):
@@ -114,7 +125,7 @@ class Handler(BaseHTTPRequestHandler):
         if asked == "tree":
             return self._json([_entry(file, content) for file, content in files.items()])
         siblings = [_sibling(f, content) | self.server.told.get((name, f), {}) for f, content in files.items()]
-        told = {"id": name.removeprefix("datasets/"), "sha": commit, "siblings": siblings, "tags": [], "private": False}
+        told = {"id": "/".join(name.split("/")[-2:]), "sha": commit, "siblings": siblings, "tags": [], "private": False}
         return self._json(told | self.server.facts.get(name, {}))
 
     do_HEAD = do_GET
@@ -125,13 +136,16 @@ class Handler(BaseHTTPRequestHandler):
             return self._json({})
         if path == "api/repos/create":
             return self._create(json.loads(self.body))
-        name = "/".join(path.removeprefix("api/models/").split("/")[:2]).removesuffix(".git")
+        name = _named(path.removeprefix("api/"))
         if not self._may_write(name):
             return self._refuse(*self._why(name))
         if "/preupload/" in path:
             return self._json({"files": [_mode(file) for file in json.loads(self.body)["files"]]})
         if path.endswith("/objects/batch"):
             return self._json({"objects": [self._action(o) for o in json.loads(self.body)["objects"]]})
+        if "/super-squash/" in path:
+            self.server.squashed.append(name)
+            return self._json({"commit": self.server.moved(name)})
         return self._commit(name, [json.loads(line) for line in self.body.splitlines()])
 
     def do_PUT(self):
@@ -153,13 +167,14 @@ class Handler(BaseHTTPRequestHandler):
         return self.headers.get("Authorization", "").removeprefix("Bearer ")
 
     def _may_write(self, name: str) -> bool:
-        return self.server.writers.get(self._token()) == name.split("/")[0]
+        return self.server.writers.get(self._token()) == name.split("/")[-2]
 
     def _why(self, name: str) -> tuple[int, str]:
         return (403, "") if self._token() in self.server.writers else (401, "")
 
     def _create(self, asked: dict):
-        name = f"{asked['organization']}/{asked['name']}"
+        kind = f"{asked['type']}s/" if asked.get("type", "model") != "model" else ""
+        name = f"{kind}{asked['organization']}/{asked['name']}"
         if not self._may_write(name):
             return self._refuse(*self._why(name))
         if name in self.server.repositories:
@@ -173,14 +188,22 @@ class Handler(BaseHTTPRequestHandler):
 
     def _commit(self, name: str, lines: list[dict]):
         files = self.server.repositories[name]
+        if isinstance(files, tuple):
+            return self._refuse(*files)
+        parent = next(line["value"] for line in lines if line["key"] == "header").get("parentCommit")
+        if parent and parent != self.server.heads.get(name, COMMIT):
+            return self._refuse(412, "")
         for line in lines:
             value = line["value"]
             if line["key"] == "file":
                 files[value["path"]] = base64.b64decode(value["content"])
             elif line["key"] == "lfsFile":
                 files[value["path"]] = self.server.stored[value["oid"]]
+            elif line["key"] == "deletedFile":
+                del files[value["path"]]
         self.server.commits.append((name, [line["key"] for line in lines]))
-        return self._json({"commitUrl": f"{self.server.address}/{name}/commit/{COMMIT}", "commitOid": COMMIT})
+        commit = self.server.moved(name)
+        return self._json({"commitUrl": f"{self.server.address}/{name}/commit/{commit}", "commitOid": commit})
 
     def _file(self, name: str, commit: str, files: dict, file: str):
         if self.server.facts.get(name, {}).get("gated"):
@@ -232,6 +255,12 @@ def _sibling(file: str, content: bytes) -> dict:
     if file.endswith(".safetensors"):
         told["lfs"] = {"size": len(content), "sha256": hashlib.sha256(content).hexdigest(), "pointerSize": 134}
     return told
+
+
+def _named(path: str) -> str:
+    """The name of the repository that a path begins with."""
+    parts = path.removeprefix("models/").split("/")
+    return "/".join(parts[: 3 if parts[0] in KINDS else 2]).removesuffix(".git")
 
 
 def _entry(file: str, content: bytes) -> dict:
