@@ -31,3 +31,7 @@ class DataError(SacError):
 
 class TrainingError(SacError):
     """A training that cannot start, or had to stop."""
+
+
+class HubError(SacError):
+    """Something that the Hub does not take, or does not give."""

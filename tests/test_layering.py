@@ -15,18 +15,20 @@ LEVELS = (
     ("sac.model", "sac.prompts", "sac.images", "sac.intensities", "sac.labels", "sac.bundle"),
     ("sac.inference",),
     ("sac.repository", "sac.patience", "sac.promised", "sac.downloads", "sac.tensors"),
-    ("sac.hub", "sac.publish", "sac.cases", "sac.logins", "sac.export", "sac.overlay", "sac.metrics"),
+    ("sac.hub", "sac.cases", "sac.logins", "sac.export", "sac.overlay", "sac.metrics"),
+    ("sac.uploading", "sac.publish", "sac.deploy", "sac.keeping"),
     ("sac.ui", "sac.commands", "sac.__main__", "training"),
     ("app",),
 )
 """From the ground up. A module may import its own level and those before it."""
 
 TORCH = ("sac.model", "sac.inference.predictor", "sac.hub", "sac.tensors", "training")
+SENDING = ("sac.uploading", "sac.publish", "sac.deploy", "sac.keeping")
 HOMES = {
     **dict.fromkeys(("torch", "torchvision", "segment_anything", "peft", "accelerate", "safetensors"), TORCH),
     "gradio": ("app", "sac.ui", "training.tab*"),
     "gradio_client": ("app", "sac.ui", "training.tab*"),
-    "huggingface_hub": ("sac.repository", "sac.downloads", "sac.publish", "training.datasets"),
+    "huggingface_hub": ("sac.repository", "sac.downloads", *SENDING, "training.datasets"),
 }
 """Heavy libraries, and who may import them."""
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from sac.errors import CheckpointError
-from sac.publish import own_token, push
+from sac.publish import push
+from sac.uploading import TOKEN_FILE, own_token
 
 
 def add(commands: argparse._SubParsersAction) -> None:
@@ -14,21 +14,10 @@ def add(commands: argparse._SubParsersAction) -> None:
     command.add_argument("folder", type=Path, metavar="FOLDER", help="the checkpoint: its five files")
     command.add_argument("name", metavar="OWNER/NAME", help="the repository, which is made where there is none")
     command.add_argument("--public", action="store_true", help="let everybody see it (a new repository is private)")
-    command.add_argument(
-        "--token-file", type=Path, metavar="F", help="file that holds the token (else HF_TOKEN, or `hf auth login`)"
-    )
+    command.add_argument("--token-file", type=Path, metavar="F", help=TOKEN_FILE)
 
 
 def run(parsed: argparse.Namespace) -> int:
-    """Prints the address. Raises CheckpointError."""
-    token = _read(parsed.token_file) if parsed.token_file else own_token()
-    print(push(parsed.folder, parsed.name, token, private=not parsed.public))
+    """Prints the address. Raises CheckpointError, or HubError where there is no token."""
+    print(push(parsed.folder, parsed.name, own_token(parsed.token_file), private=not parsed.public))
     return 0
-
-
-def _read(path: Path) -> str:
-    """A token is read from a file, and never from the command, which other users of a machine can see."""
-    try:
-        return path.read_text().strip()
-    except (OSError, UnicodeError) as error:
-        raise CheckpointError(f"{path} cannot be read; a file with nothing but the token in it is needed") from error
