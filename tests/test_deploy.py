@@ -130,7 +130,7 @@ def test_every_import_resolves_from_what_the_command_sent(server, tmp_path, monk
     parser = argparse.ArgumentParser()
     command.add(parser.add_subparsers())
     assert command.run(parser.parse_args(["deploy", "owner/cells", "--private"])) == 0
-    assert capsys.readouterr().out == f"It is at {server.address}/spaces/owner/cells\n"
+    assert capsys.readouterr().out == f"{server.address}/spaces/owner/cells\n"
     assert server.facts[SPACE]["private"]
     folder = tmp_path / "space"
     for name, content in server.repositories[SPACE].items():
