@@ -10,6 +10,7 @@ os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 
 from sac.commands.progress import shown
 from sac.errors import OptionError, SacError
+from sac.ui.cases.held import is_link
 from sac.ui.page import build_page, launch_settings  # Gradio reads the variable when it is imported
 from sac.ui.serving.launch import Serving, serve
 from sac.ui.serving.share import agree, share
@@ -28,7 +29,7 @@ def main() -> None:
         if parsed.share:
             agree(print, input)
         page = build_page({"Teach": build_train_tab})
-        print(f"Open {serve(page, serving, **launch_settings())}", flush=True)
+        print(f"Open {serve(page, serving, is_link, **launch_settings())}", flush=True)
     except SacError as error:
         raise SystemExit(str(error)) from error
     if parsed.share:
@@ -47,7 +48,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--auth-file", type=Path, default=None, help="who may log in: a file made by `python -m sac user FILE NAME`"
     )
-    parser.add_argument("--data-dir", default=None, help="folder for what is kept: trainings, uploads")
+    parser.add_argument("--data-dir", default=None, help="folder for what is kept: cases, trainings, uploads")
     return parser
 
 

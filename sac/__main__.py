@@ -9,7 +9,7 @@ from types import ModuleType
 
 from sac.errors import SacError
 
-COMMANDS = {name: f"sac.commands.{name}" for name in ("segment", "push", "deploy", "user")}
+COMMANDS = {name: f"sac.commands.{name}" for name in ("segment", "push", "deploy", "user", "cases")}
 """Name of a command -> its module, which has `add(commands)`, for its flags, and `run(parsed)`, its exit status."""
 
 

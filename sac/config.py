@@ -241,6 +241,23 @@ class Limits:
     undo: int = 2**29
     """Bytes of history that one picture keeps; beyond it, the oldest steps go."""
 
+    case: int = 200 * 2**20
+    """Bytes of a version of a case, packed."""
+    cases: int = 200
+    """Cases of one owner."""
+    cases_bytes: int = 4 * 2**30
+    """Bytes of all cases of one owner."""
+    disk_reserve: int = 200 * 2**20
+    """Bytes that stay free on the disk of the cases: others need room, too."""
+    versions: int = 100
+    """Versions of a case; beyond it, the oldest but the first go."""
+    link_days: int = 30
+    comments: int = 1000
+    comment: int = 2000
+    """Characters of a comment."""
+    notes: int = 20_000
+    """Characters of a case's notes."""
+
 
 LIMITS = Limits()
 

@@ -35,3 +35,16 @@ class TrainingError(SacError):
 
 class HubError(SacError):
     """Something that the Hub does not take, or does not give."""
+
+
+class CaseError(SacError):
+    """A case that is not there, not allowed, or cannot be kept."""
+
+
+class CaseChanged(CaseError):
+    """A case that somebody else saved meanwhile. latest: the number of that version; author: who that was."""
+
+    def __init__(self, latest: int, author: str):
+        by = f" by {author}" if author else ""
+        super().__init__(f"The case was saved{by} meanwhile, as version {latest}. Keep both, or reload theirs?")
+        self.latest, self.author = latest, author

@@ -159,7 +159,7 @@ def test_every_import_resolves_from_what_the_command_sent(server, tmp_path, monk
 @pytest.mark.parametrize(
     ("token", "words"),
     [
-        ("", "not logged in"),
+        ("", "a token of the Hub is needed"),
         ("hf_of_nobody", "does not know this token"),
         (OTHERS, "may not write to owner/cells"),
         ("hf_é", "a token of the Hub is needed"),

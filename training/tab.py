@@ -8,7 +8,6 @@ import gradio as gr
 
 from sac.ui.models import choices, default
 from sac.ui.segment_tab import OPENING, PLAIN, Segmenting
-from sac.ui.visitor import visitor_key
 from training.jobs import Jobs
 from training.tab_data import Bringing
 from training.tab_form import LORA, settings_form
@@ -23,9 +22,9 @@ HEADS = {"loss": "Loss", "dice": "Dice", "msa": "mSA"}
 COLOURS = {"training": "#94a3b8", "validation": "#0d9488"}
 
 
-def build_train_tab(page: gr.Blocks, segmenting: Segmenting) -> None:
+def build_train_tab(segmenting: Segmenting) -> None:
     """Lays out the tab and wires its events; called inside a `gr.Tab`."""
-    jobs, key = Jobs(), visitor_key()
+    jobs = Jobs()
     jobs.start_next()  # what waited when the server ended
     with gr.Row(equal_height=False):
         with gr.Column(scale=1, min_width=320):
@@ -33,7 +32,7 @@ def build_train_tab(page: gr.Blocks, segmenting: Segmenting) -> None:
         with gr.Column(scale=3, min_width=520):
             view = _view(jobs)
     _wire_data(form, segmenting, Bringing(jobs))
-    _wire_training(page, form, view, segmenting, Teaching(jobs), key)
+    _wire_training(form, view, segmenting, Teaching(jobs))
 
 
 class Form(NamedTuple):
@@ -200,14 +199,14 @@ def _wire_data(form: Form, segmenting: Segmenting, bring: Bringing) -> None:
     source.take.click(bring.hub, [form.draft, *named], brought, **OPENING)
 
 
-def _wire_training(page, form: Form, view: View, segmenting: Segmenting, teach: Teaching, key: gr.BrowserState) -> None:
-    chosen, after, watched = view.chosen, view.after, view.watched
+def _wire_training(form: Form, view: View, segmenting: Segmenting, teach: Teaching) -> None:
+    key, chosen, after, watched = segmenting.key, view.chosen, view.after, view.watched
     lists = [chosen, form.start_from, segmenting.model]
     for change in (form.draft.change, form.quick.change, *(field.change for field in form.settings)):
         change(teach.estimate, [form.draft, *form.values], form.estimate, **QUIET)
     form.start_from.change(teach.started_from, form.start_from, form.settings[-len(LORA) :], **QUIET)
     form.start.click(teach.start, [form.draft, key, *form.values], [form.draft, chosen, form.start], **PLAIN)
-    page.load(teach.arrive, key, [key, *lists], **QUIET)
+    segmenting.arrived.then(teach.arrive, key, lists, **QUIET)
     segmenting.brought.success(teach.offer, [segmenting.desk, key], [form.start_from, segmenting.model], **QUIET)
     gr.Timer(EVERY).tick(teach.watch, [chosen, view.seen, key], watched, **QUIET)
     chosen.change(teach.show, [chosen, key], watched, **QUIET)

@@ -17,7 +17,7 @@ from sac.export import safe_stem
 from sac.publish import push
 from sac.ui import models
 from sac.ui.desk import Desk
-from sac.ui.segment_tab import FIRST
+from sac.ui.opening import FIRST
 from training.cards import sac_card
 from training.disk import write_json
 from training.jobs import Job, Jobs

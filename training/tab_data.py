@@ -10,9 +10,9 @@ from typing import Any
 import gradio as gr
 import numpy as np
 
-from sac.errors import DataError
+from sac.errors import CaseError, DataError
 from sac.overlay import outlined
-from sac.ui.desk import Desk
+from sac.ui.desk import Desk, Picture
 from sac.ui.errors import shows_errors
 from sac.ui.serving.guests import members_only
 from sac.ui.told import escaped
@@ -89,7 +89,15 @@ def corrected(desk: Desk | None) -> Iterator[Sample]:
     if not pictures:
         raise DataError("no picture was corrected yet: segment one under Segment and mend its nuclei, then come back")
     for number, picture in enumerate(pictures, start=1):
+        _allow(picture)
         yield Sample(f"{number} {picture.image.name}", picture.image.pixels, picture.session.labels, "corrections")
+
+
+def _allow(picture: Picture) -> None:
+    try:
+        picture.allow("edit")
+    except CaseError as error:
+        raise DataError(str(error)) from error
 
 
 def told(survey: Survey) -> str:

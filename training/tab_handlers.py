@@ -12,7 +12,7 @@ from sac.ui import models
 from sac.ui.desk import Desk
 from sac.ui.errors import shows_errors
 from sac.ui.serving.guests import members_only
-from sac.ui.visitor import new_key, owner_of
+from sac.ui.visitor import owner_of
 from training import tab_after, tab_watch
 from training.datasets.gather import Survey, TrainingSet, counted
 from training.estimate import estimate
@@ -36,8 +36,7 @@ class Teaching:
 
     def arrive(self, key: str, request: gr.Request) -> tuple:
         """A page was opened: finds the visitor's trainings again."""
-        key = key or new_key()
-        return key, *self._lists(owner_of(key, request), None)
+        return self._lists(owner_of(key, request), None)
 
     def offer(self, desk: Desk | None, key: str, request: gr.Request) -> tuple:
         """A checkpoint came from the Hub: it stands beside the visitor's own."""

@@ -13,6 +13,7 @@ from sac.ui.about import about
 from sac.ui.desk import Desk
 from sac.ui.errors import shows_errors
 from sac.ui.models import choices, default
+from sac.ui.serving.guests import members_only
 from sac.ui.visitor import owner_of
 
 
@@ -39,6 +40,7 @@ def checkpoint_panel() -> CheckpointPanel:
         )  # fmt: skip
 
 
+@members_only
 @shows_errors
 def fetch(desk: Desk, name: str | None, request: gr.Request, progress=gr.Progress()) -> tuple[dict, str]:
     """Fetches a checkpoint from the Hub and chooses it. Returns the choice, and an empty field."""

@@ -15,12 +15,14 @@ from tempfile import TemporaryDirectory
 import numpy as np
 from PIL import Image as PillowImage
 
+from sac.cases import GONE, Level
 from sac.config import LIMITS
-from sac.errors import DeskError, ImageError
+from sac.errors import CaseError, DeskError, ImageError
 from sac.export import Result
 from sac.images import Image
 from sac.inference.history import History
 from sac.inference.session import Session
+from sac.ui.cases.held import Held
 from sac.ui.models import title
 
 THUMBNAIL = (88, 66)
@@ -34,7 +36,7 @@ Variant = tuple[str, str]
 
 @dataclass(eq=False)
 class Picture:
-    """One image and the work on it."""
+    """One image and the work on it. held: the case that it is kept as; kept: the session as that case has it."""
 
     image: Image
     digest: str
@@ -46,6 +48,8 @@ class Picture:
     trouble: str = ""
     busy: bool = False
     """Whether it is being segmented."""
+    held: Held | None = None
+    kept: Session | None = None
 
     @classmethod
     def of(cls, image: Image) -> Picture:
@@ -68,6 +72,27 @@ class Picture:
         if self.history is None:
             return "failed" if self.trouble else "new"
         return "edited" if self.history.past else "segmented"
+
+    @property
+    def is_unsaved(self) -> bool:
+        """Whether it was changed since its case was saved."""
+        return self.held is not None and self.session is not self.kept
+
+    def allow(self, level: Level) -> Picture:
+        """The picture itself. Raises CaseError where it belongs to a case that may not be used so."""
+        if self.held:
+            self.held.allow(level)
+        return self
+
+    def is_over(self) -> bool:
+        """Whether the link that it came by is over. Of a case of one's own that was deleted, the picture stays."""
+        try:
+            self.allow("view")
+        except CaseError:
+            if not self.held.is_mine:
+                return True
+            self.held = self.kept = None
+        return False
 
     def begin(self, variant: Variant, session: Session) -> None:
         """A fresh segmentation: the first of its variant, or one more step of it, that can be undone."""
@@ -147,6 +172,14 @@ class Desk:
             del self.pictures[index]
             self.index = max(0, min(self.index - (index < self.index), len(self.pictures) - 1))
 
+    def close_over(self) -> bool:
+        """Takes pictures off the desk whose links are over. Returns whether there were any."""
+        with self.lock:
+            over = [index for index, picture in enumerate(self.pictures) if picture.is_over()]
+            for index in reversed(over):
+                self.remove(index)
+        return bool(over)
+
     def clear(self) -> None:
         """Lets go of everything: the tab was closed."""
         with self.lock:
@@ -156,10 +189,16 @@ class Desk:
                 self._room = None
 
 
-def at(desk: Desk | None) -> Desk:
-    """The desk that has a picture on it. Raises ImageError where there is none."""
+def at(desk: Desk | None, level: Level = "view") -> Desk:
+    """The desk that has a picture on it. Raises ImageError where there is none.
+
+    Raises CaseError where a link is over, whose picture leaves the desk, or does not go as far as `level`.
+    """
     if desk is None or not desk.pictures:
         raise ImageError(EMPTY)
+    if desk.close_over():
+        raise CaseError(GONE)
+    desk.picture.allow(level)
     return desk
 
 

@@ -30,7 +30,7 @@ class Handlers:
     @shows_errors
     def press(self, desk: Desk | None, model: str, mode: str, *settings, progress=gr.Progress()) -> tuple:
         """Segments the picture shown."""
-        desk = at(desk)
+        desk = at(desk, "edit")
         said = _segment(desk, desk.picture, model, _options(mode, *settings), progress)
         with desk.lock:
             return self.canvas.full(desk), said, ""
@@ -43,7 +43,7 @@ class Handlers:
         for number, picture in enumerate(waiting, start=1):
             yield gr.skip(), f"Segmenting {number} of {len(waiting)}: {plain(picture.image.name)}", gr.skip()
             try:
-                _segment(desk, picture, model, options, progress)
+                _segment(desk, picture.allow("edit"), model, options, progress)
             except SacError as error:
                 picture.trouble = str(error)
             with desk.lock:
@@ -55,9 +55,9 @@ class Handlers:
         """Shows the picture's work under another model or mode, made now where there is none."""
         if desk is None or not desk.pictures or desk.picture.history is None:
             return gr.skip(), gr.skip(), gr.skip()
-        picture = desk.picture
+        picture = at(desk).picture
         if (model, mode) not in picture.histories:
-            _segment(desk, picture, model, _options(mode, *settings), progress)
+            _segment(desk, picture.allow("edit"), model, _options(mode, *settings), progress)
         with desk.lock:
             picture.shown = (model, mode)
             picture.rivals.clear()
@@ -68,7 +68,7 @@ class Handlers:
         """Prompts anew with other settings: decoding only, and one step that can be undone."""
         if desk is None or not desk.pictures or desk.picture.history is None:
             return gr.skip(), gr.skip(), gr.skip()
-        model, mode = desk.picture.shown
+        model, mode = at(desk, "edit").picture.shown
         said = _segment(desk, desk.picture, model, _options(mode, *settings), progress)
         with desk.lock:
             return self.canvas.full(desk), said, ""
@@ -77,7 +77,7 @@ class Handlers:
         """Carries out one order of the canvas and sends back what changed."""
         order, answer = order_of(event), _answer(event)
         try:
-            with at(desk).lock:
+            with at(desk, "edit").lock:
                 picture = desk.picture
                 if picture.session is None or order.get("index") != desk.index:
                     return {"rev": desk.rev, "kind": "said", "answer": answer, "said": "Show the image again first."}
@@ -95,24 +95,25 @@ class Handlers:
         index, picture = at(desk).index, desk.picture
         picture.result()  # says so where nothing was segmented
         found = work.rival(picture, method, lambda share, word: progress(share, desc=word))
-        labels = self.canvas.label_file(found)
+        labels = self.canvas.label_file(found, inline=picture.held is not None)
         value = {"rev": desk.rev, "kind": "rival", "of": index, "name": RIVALS[method], "labels": labels}
         return value, figures(picture)
 
     @shows_errors
     def take_truth(self, desk: Desk | None, path: str) -> tuple[Value, str]:
         """Takes a ground truth for the picture shown."""
-        picture = at(desk).picture
+        picture = at(desk, "edit").picture
         labels = read_labels(path, picture.image.size)
         with desk.lock:
             picture.truth = labels
             return self.canvas.full(desk), figures(picture)
 
+    @shows_errors
     def remove_truth(self, desk: Desk | None) -> tuple[Any, str]:
         """Takes the ground truth away again."""
         if desk is None or not desk.pictures:
             return gr.skip(), ""
-        with desk.lock:
+        with at(desk, "edit").lock:
             desk.picture.truth = None
             return self.canvas.full(desk), figures(desk.picture)
 
@@ -128,14 +129,16 @@ class Handlers:
             name = f"{safe_stem(results[0].image.name)}.{what if what in FILES else 'zip'}"
             content = FILES[what](results[0]) if what in FILES else zipped(results[0])
         said = f"{name}: {sum(len(result.found) for result in results)} nuclei"
-        return {"rev": desk.rev, "kind": "file", "file": self.canvas.file(content, name), "name": name, "said": said}
+        file = self.canvas.file(content, name, inline=any(p.held for p in desk.pictures))
+        return {"rev": desk.rev, "kind": "file", "file": file, "name": name, "said": said}
 
+    @shows_errors
     def judge(self, desk: Desk | None, event: gr.EventData) -> tuple[Value, Any]:
         """Scores and mistakes of the picture shown against its ground truth, after every edit."""
         answer = {"rev": desk.rev if desk else 0, "kind": "marks", "answer": _answer(event)}
         if desk is None or not desk.pictures or desk.picture.session is None:
             return {**answer, "kind": "said"}, gr.skip()
-        if desk.picture.truth is None:
+        if at(desk).picture.truth is None:
             return {**answer, "kind": "said"}, figures(desk.picture)
         found = work.mistakes(desk.picture)
         marks = {"missed": list(found.missed), "extra": list(found.extra), "merged": list(found.merged)}

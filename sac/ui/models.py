@@ -20,6 +20,8 @@ ON_HUB = re.compile(rf"{NAME.pattern}(@\w[\w./-]*)?")
 """What one may ask the Hub for: owner/name, or owner/name@revision."""
 PINNED = re.compile(rf"{NAME.pattern}@[0-9a-f]{{40}}")
 """One of the Hub by its commit: what is under that name never changes."""
+GONE = "deleted"
+"""What a trained one is called that is no longer here."""
 PRESET = "preset-"
 """Begins the name of the folder that SAC_MODEL says: its path is nobody's business."""
 
@@ -64,6 +66,16 @@ def place(model: str) -> str:
     )
 
 
+def is_own(model: str) -> bool:
+    """Whether it was trained here: then its name is a key, which only its owner is told."""
+    return bool(OWN.fullmatch(model))
+
+
+def is_known(model: str, brought: Iterable[str], is_mine: bool) -> bool:
+    """Whether the page offers it: always, to who fetched it, or to its owner."""
+    return model in (default(), *EMBEDDED, *brought) or (is_mine and is_own(model) and title(model) != GONE)
+
+
 def title(model: str) -> str:
     """What a model is called in words and files."""
     if PINNED.fullmatch(model):
@@ -76,7 +88,7 @@ def title(model: str) -> str:
     try:
         return _title_in(_folder(model)) or "untitled"
     except FileNotFoundError:
-        return "deleted"
+        return GONE
 
 
 def choices(more: Iterable[str]) -> list[tuple[str, str]]:

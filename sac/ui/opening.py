@@ -11,6 +11,7 @@ from typing import Any
 import gradio as gr
 
 from sac.bundle import each_file
+from sac.cases import GONE
 from sac.config import View
 from sac.errors import DeskError, ImageError, SacError
 from sac.images import Image, open_file, reopened
@@ -19,13 +20,15 @@ from sac.ui.canvas import SegCanvas, Value
 from sac.ui.desk import DESKS, Desk, at
 from sac.ui.errors import shows_errors
 from sac.ui.examples import EXAMPLES
-from sac.ui.models import preferred
+from sac.ui.models import is_known, preferred
 from sac.ui.orders import corners, order_of
 from sac.ui.told import described, figures, not_opened, told
 from sac.ui.work import fitting
 
 EVERYTHING = 8
 """Outputs of `Opening.everything`."""
+FIRST = "segment"
+"""The name, among the tabs, of the one with the desk."""
 TOASTS = 3
 """Refused files that get a note of their own; all of them are listed beside the picture."""
 
@@ -39,7 +42,7 @@ class Opening:
     @shows_errors
     def files(self, desk: Desk | None, paths: list[str] | None, request: gr.Request, progress=gr.Progress()) -> tuple:
         """Lays uploaded files, and those in zips, on the desk: the good ones, and says which are not."""
-        desk = _seated(desk, request)
+        desk = seated(desk, request)
         first = len(desk.pictures)
         wrong = _laid(desk, [Path(path) for path in paths or []], lambda name: progress(0, desc=f"Opening {name}"))
         for sentence in wrong[:TOASTS]:
@@ -55,7 +58,7 @@ class Opening:
         @shows_errors
         def open_example(desk: Desk | None, request: gr.Request) -> tuple:
             model, make = EXAMPLES[label]
-            desk = _seated(desk, request)
+            desk = seated(desk, request)
             with desk.lock:
                 desk.add([make()])
                 return desk, gr.skip() if desk.picked else preferred(model), *self.everything(desk)
@@ -79,7 +82,7 @@ class Opening:
                 if view != image.view:
                     desk.put(other)
                 else:
-                    desk.picture.image = other
+                    desk.picture.allow("edit").image = other
                 return self.everything(desk)
 
     def region(self, desk: Desk | None, event: gr.EventData) -> tuple:
@@ -102,17 +105,18 @@ class Opening:
         if desk is None:
             return {"rev": 0}, "", "", *source.shown(None), gr.skip(), gr.skip()
         with desk.lock:
+            over = (GONE,) if desk.close_over() else ()
             index, removed = order_of(event).get("index"), order_of(event).get("remove")
             if isinstance(index, int) and 0 <= index < len(desk.pictures):
                 desk.index = index
             if isinstance(removed, int):
                 desk.remove(removed)
             shown = desk.picture.shown if desk.pictures else None
-            return *self.everything(desk), _fitting(desk), shown[1] if shown else gr.skip()
+            return *self.everything(desk, *over), _fitting(desk), shown[1] if shown else gr.skip()
 
     def pick(self, desk: Desk | None, request: gr.Request) -> Desk:
         """The visitor chose a checkpoint: the page no longer does."""
-        desk = _seated(desk, request)
+        desk = seated(desk, request)
         desk.picked = True
         return desk
 
@@ -134,13 +138,11 @@ def forget(request: gr.Request) -> None:
         desk.clear()
 
 
-def seat(desk: Desk | None, request: gr.Request) -> Desk:
-    """Makes sure of a desk before something slow begins: two things that begin without one would make two."""
-    return _seated(desk, request)
+def seated(desk: Desk | None, request: gr.Request) -> Desk:
+    """The tab's desk, a new one at first; `forget` empties it when the tab closes.
 
-
-def _seated(desk: Desk | None, request: gr.Request) -> Desk:
-    """The tab's desk, a new one at first; `forget` empties it when the tab closes."""
+    For two things that follow each other it is made first: each would make its own.
+    """
     if desk is None:
         desk = Desk()
     DESKS[request.session_hash] = desk
@@ -148,10 +150,16 @@ def _seated(desk: Desk | None, request: gr.Request) -> Desk:
 
 
 def _fitting(desk: Desk) -> str | dict:
-    """The checkpoint for the picture shown: that of its work, else the one that fits, else what the visitor chose."""
+    """The checkpoint for the picture shown: that of its work, else the one that fits, else what the visitor chose.
+
+    The page's choice has no checkpoint that whoever came by a link may not use, or that is no longer here.
+    """
     if not desk.pictures or (desk.picked and not desk.picture.shown):
         return gr.skip()
-    return desk.picture.shown[0] if desk.picture.shown else fitting(desk.picture.image)
+    picture = desk.picture
+    if picture.held and picture.shown and not is_known(picture.shown[0], desk.models, picture.held.is_mine):
+        return gr.skip()
+    return picture.shown[0] if picture.shown else fitting(picture.image)
 
 
 def _laid(desk: Desk, paths: list[Path], begins: Callable[[str], None]) -> list[str]:

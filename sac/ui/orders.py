@@ -55,28 +55,28 @@ def obey(order: Order, history: History, embedded: Callable[[], Embedded]) -> tu
 
 def _click(order: Order, session: Session, embedded: Callable[[], Embedded]) -> Edited:
     label = POSITIVE if order.get("positive", True) else NEGATIVE
-    return reprompt.clicked(session, embedded(), _place(order), label, _number(order, "nucleus", 0))
+    return reprompt.clicked(session, embedded(), place_of(order), label, number_of(order, "nucleus", 0))
 
 
 def _box(order: Order, session: Session, embedded: Callable[[], Embedded]) -> Edited:
-    return reprompt.boxed(session, embedded(), corners(order), _number(order, "nucleus", 0))
+    return reprompt.boxed(session, embedded(), corners(order), number_of(order, "nucleus", 0))
 
 
 def _switch(order: Order, session: Session, embedded: Callable[[], Embedded]) -> Edited:
-    after = reprompt.switched(session, embedded(), _number(order, "point"), bool(order.get("on")))
-    return after, _number(order, "nucleus", 0)
+    after = reprompt.switched(session, embedded(), number_of(order, "point"), bool(order.get("on")))
+    return after, number_of(order, "nucleus", 0)
 
 
 def _move(order: Order, session: Session, embedded: Callable[[], Embedded]) -> Edited:
-    after = reprompt.moved(session, embedded(), _number(order, "point"), _place(order))
-    return after, _number(order, "nucleus", 0)
+    after = reprompt.moved(session, embedded(), number_of(order, "point"), place_of(order))
+    return after, number_of(order, "nucleus", 0)
 
 
 def _split(order: Order, session: Session, embedded: Callable[[], Embedded]) -> Edited:
     stroke = order.get("stroke")
     if not isinstance(stroke, list) or len(stroke) > LONGEST_STROKE:
         raise EditError(f"A stroke is a list of up to {LONGEST_STROKE} places.")
-    return edits.split(session, [_place({"x": p[0], "y": p[1]}) for p in stroke if _is_pair(p)]), 0
+    return edits.split(session, [place_of({"x": p[0], "y": p[1]}) for p in stroke if _is_pair(p)]), 0
 
 
 EDITS: dict[str, Callable[[Order, Session, Callable[[], Embedded]], Edited]] = {
@@ -87,7 +87,7 @@ EDITS: dict[str, Callable[[Order, Session, Callable[[], Embedded]], Edited]] = {
     "split": _split,
     "delete": lambda order, session, embedded: (edits.deleted(session, _numbers(order)), 0),
     "merge": lambda order, session, embedded: edits.merged(session, _numbers(order)),
-    "accept": lambda order, session, embedded: (edits.accepted(session, _number(order, "nucleus")), 0),
+    "accept": lambda order, session, embedded: (edits.accepted(session, number_of(order, "nucleus")), 0),
     "clear": lambda order, session, embedded: (edits.cleared(session), 0),
 }
 """Every edit by its name on the canvas."""
@@ -100,7 +100,7 @@ def _finite(value: Any) -> float:
     return float(value)
 
 
-def _place(order: Order) -> tuple[float, float]:
+def place_of(order: Order) -> tuple[float, float]:
     return _finite(order.get("x")), _finite(order.get("y"))
 
 
@@ -108,7 +108,7 @@ def _is_pair(value: Any) -> bool:
     return isinstance(value, list) and len(value) == 2
 
 
-def _number(order: Order, name: str, default: int | None = None) -> int:
+def number_of(order: Order, name: str, default: int | None = None) -> int:
     value = order.get(name, default)
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < FARTHEST:
         raise EditError(f"{str(value)[:40]} is no number of a {name}.")
@@ -119,4 +119,4 @@ def _numbers(order: Order) -> list[int]:
     chosen = order.get("nuclei")
     if not isinstance(chosen, list) or len(chosen) > MOST_SELECTED:
         raise EditError("Select the nuclei first.")
-    return [_number({"nucleus": n}, "nucleus") for n in chosen]
+    return [number_of({"nucleus": n}, "nucleus") for n in chosen]

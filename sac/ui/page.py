@@ -11,8 +11,10 @@ import gradio as gr
 from sac import __version__
 from sac.config import LIMITS
 from sac.errors import OptionError
-from sac.ui.opening import forget
-from sac.ui.segment_tab import FIRST, Segmenting, build_segment_tab
+from sac.ui.cases.tab import build_cases_tab
+from sac.ui.opening import FIRST, forget
+from sac.ui.segment_tab import QUICK, Segmenting, build_segment_tab
+from sac.ui.visitor import kept_key, visitor_key
 
 FONTS = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif"]
 """The visitor's own: no request leaves for another host."""
@@ -21,6 +23,8 @@ CSS = """
 .gradio-container > .main { padding: 0 !important; }
 #sac-title h1 { margin: 0; font-size: 1.5rem; }
 #sac-title p { margin: 2px 0 0; opacity: .75; }
+#sac-shared { border-left: 4px solid var(--color-accent); padding: 6px 12px; background: var(--background-fill-secondary); }
+#sac-links table { font-size: .8rem; display: table; width: 100%; }
 #sac-examples { gap: 6px; }
 #sac-examples button { padding: 4px 6px; white-space: nowrap; }
 #sac-told p { overflow-wrap: anywhere; }
@@ -35,7 +39,7 @@ SWEEP = (3600, 24 * 3600)
 """Seconds between two sweeps of temporary files, and the age from which they go."""
 
 
-More = Callable[[gr.Blocks, Segmenting], None]
+More = Callable[[Segmenting], None]
 """Lays out one more tab, which may use what the first one holds."""
 
 
@@ -46,12 +50,16 @@ def build_page(more: dict[str, More] | None = None) -> gr.Blocks:
             f"# Segment Any Cell\nEvery nucleus of a microscopy image, with the prompts that found it. {__version__}",
             elem_id="sac-title",
         )
+        key = visitor_key()
+        arrived = page.load(kept_key, key, key, **QUICK)
         with gr.Tabs() as tabs:
             with gr.Tab("Segment", id=FIRST):
-                segmenting = build_segment_tab(tabs)
+                segmenting = build_segment_tab(tabs, key, arrived)
+            with gr.Tab("Cases") as shelf:
+                build_cases_tab(shelf, segmenting)
             for name, build in (more or {}).items():
                 with gr.Tab(name):
-                    build(page, segmenting)
+                    build(segmenting)
         page.unload(forget)
     return page.queue(max_size=LIMITS.queue)
 

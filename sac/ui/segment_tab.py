@@ -16,12 +16,15 @@ from sac.inference.compare import RIVALS
 from sac.ui import work
 from sac.ui.about import about
 from sac.ui.canvas import SegCanvas
+from sac.ui.cases.keeping import Keeping
+from sac.ui.cases.panel import CasePanel, case_panel
+from sac.ui.cases.sharing import ADDRESS, make, revoke
 from sac.ui.checkpoint import checkpoint_panel, fetch
 from sac.ui.errors import shows_errors
 from sac.ui.examples import EXAMPLES
 from sac.ui.handlers import Handlers
 from sac.ui.models import choices, default
-from sac.ui.opening import Opening, seat
+from sac.ui.opening import Opening, seated
 from sac.ui.source import source_controls
 
 MODE_NAMES = {"Instances": "instances", "Semantic": "semantic"}
@@ -38,27 +41,30 @@ QUICK = {"concurrency_id": "edits", "concurrency_limit": 4, "api_visibility": "p
 """Edits do not wait for another visitor's picture."""
 
 
-FIRST = "segment"
-"""This tab's name among the tabs."""
-
-
 class Segmenting(NamedTuple):
     """What other tabs may use of this one: the visitor's desk, the choice of the checkpoint, the tabs.
 
-    brought: what happens when a checkpoint came from the Hub; what is to follow it hangs on its `success`.
+    key: the browser's, which is known once the page has `arrived`. everything: what shows the desk, in the order of
+    `Opening.everything`. brought: a checkpoint came from the Hub; what is to follow hangs on its `success`.
     """
 
     desk: gr.State
+    key: gr.BrowserState
+    arrived: gr.events.Dependency
     model: gr.Dropdown
     tabs: gr.Tabs
+    bring: Opening
+    everything: list[gr.components.Component]
+    case: CasePanel
     brought: gr.events.Dependency
 
 
-def build_segment_tab(tabs: gr.Tabs) -> Segmenting:
+def build_segment_tab(tabs: gr.Tabs, key: gr.BrowserState, arrived: gr.events.Dependency) -> Segmenting:
     """Lays out the tab and wires its events; called inside a `gr.Blocks`."""
     desk = gr.State(None)
+    shared = gr.Markdown(visible=False, elem_id="sac-shared")
     with gr.Row(equal_height=False):
-        with gr.Column(scale=1, min_width=290):
+        with gr.Column(scale=1, min_width=290) as controls:
             upload = gr.File(
                 label="Images, slides, or a zip of them", elem_id="sac-upload", height=150, file_count="multiple",
                 type="filepath",
@@ -91,6 +97,8 @@ def build_segment_tab(tabs: gr.Tabs) -> Segmenting:
             with gr.Accordion("Compare and check", open=False, elem_id="sac-check"):
                 rival = gr.Radio([(v, k) for k, v in RIVALS.items()], value="vanilla", label="Compare with")
                 truth = gr.File(label="Ground truth: label image or binary mask", elem_id="sac-truth", height=100)
+            with gr.Accordion("Case: save and share", open=False, elem_id="sac-case"):
+                case = case_panel()
         with gr.Column(scale=4, min_width=520):
             canvas = SegCanvas()
             figures = gr.Markdown(elem_id="sac-figures")
@@ -112,7 +120,7 @@ def build_segment_tab(tabs: gr.Tabs) -> Segmenting:
     cancel.click(lambda: "Stopped. What was finished stays.", None, told, cancels=running, **PLAIN)
     model.input(bring.pick, desk, desk, **QUICK)
     model.change(about, model, checkpoint.told, **QUICK)
-    asked_for = gr.on([checkpoint.load.click, checkpoint.name.submit], seat, desk, desk, **QUICK)
+    asked_for = gr.on([checkpoint.load.click, checkpoint.name.submit], seated, desk, desk, **QUICK)
     brought = asked_for.success(
         fetch, [desk, checkpoint.name], [model, checkpoint.name], show_progress_on=checkpoint.asking, **HUB
     )
@@ -129,8 +137,28 @@ def build_segment_tab(tabs: gr.Tabs) -> Segmenting:
     canvas.show(bring.show, desk, [*everything, model, mode], trigger_mode="multiple", **QUICK)
     canvas.compare(do.compare, [desk, rival], [canvas, figures], **SLOW)
     canvas.export(do.export, desk, canvas, **QUICK)
+    keep = Keeping(canvas, bring)
+    _wire_case(case, keep, canvas, desk, key, everything)
+    arrived.then(keep.arrive, desk, [desk, shared, controls, *everything, *case.told], **OPENING)
     _endpoint()
-    return Segmenting(desk, model, tabs, brought)
+    return Segmenting(desk, key, arrived, model, tabs, bring, everything, case, brought)
+
+
+def _wire_case(
+    case: CasePanel, keep: Keeping, canvas: SegCanvas, desk: gr.State, key: gr.BrowserState, everything
+) -> None:
+    """What saves, shares and comments the picture shown."""
+    written, kept = [desk, case.name, case.notes, case.author, key], [canvas, *case.told]
+    for asked in (canvas.keep, case.save.click):
+        asked(keep.save, written, kept, **OPENING)
+    case.keep_both.click(keep.keep_both, written, kept, **OPENING)
+    case.reload.click(keep.reload, desk, [*everything, *case.told], **OPENING)
+    case.versions.input(keep.version, [desk, case.versions], [*everything, *case.told], **OPENING)
+    canvas.turned(keep.turned, desk, case.told, trigger_mode="multiple", **QUICK)
+    canvas.comment(keep.comment, [desk, case.author], canvas, trigger_mode="multiple", **QUICK)
+    made = case.make.click(make, [desk, case.level, case.days, case.note], [case.token, case.links, case.link], **QUICK)
+    made.success(None, case.token, case.url, js=ADDRESS, **PLAIN)
+    case.revoke.click(revoke, [desk, case.link], [case.links, case.link], **QUICK)
 
 
 def _prompt_settings() -> list[gr.components.Component]:

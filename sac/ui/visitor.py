@@ -21,14 +21,16 @@ def visitor_key() -> gr.BrowserState:
     return gr.BrowserState("", storage_key="segment-any-cell", secret=_secret())
 
 
-def new_key() -> str:
-    return secrets.token_urlsafe(24)
+def kept_key(key: str) -> str:
+    """The key of a browser that has one, else a new one."""
+    return key or secrets.token_urlsafe(24)
 
 
 def owner_of(key: str, request: gr.Request) -> str:
     """Whose work a request may see: a name that tells nothing of the key.
 
-    "login:NAME", "link:..." for a guest, "local", or "key:...". Whoever sits at the machine itself, without a login, is one and the same; behind a proxy, nobody does.
+    "login:NAME", "link:..." for a guest, "local", or "key:...". Whoever sits at the machine itself, without a login, is
+    one and the same; behind a proxy, nobody does.
     """
     if request.username:
         if request.username.startswith(GUEST):
@@ -37,6 +39,11 @@ def owner_of(key: str, request: gr.Request) -> str:
     if _is_local(request):
         return "local"
     return f"key:{hashlib.sha256(key.encode()).hexdigest()}" if key else f"key:{secrets.token_hex(16)}"
+
+
+def is_guest(owner: str) -> bool:
+    """Whether somebody came by a link to a page on which others have logins."""
+    return owner.startswith(GUEST)
 
 
 def is_trusted(owner: str) -> bool:

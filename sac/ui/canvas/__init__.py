@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import gzip
 import io
+import mimetypes
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -17,11 +18,12 @@ from gradio.processing_utils import save_bytes_to_cache
 from PIL import Image as PillowImage
 
 from sac.inference.session import Session
+from sac.ui.cases.held import Held, cases
 from sac.ui.desk import Desk, Picture
 
 HERE = Path(__file__).parent
-SCRIPTS = ("view.js", "value.js", "tools.js")
-"""In this order they are one script: what is drawn, what the server sends, what the visitor does."""
+SCRIPTS = ("view.js", "value.js", "tools.js", "case.js")
+"""In this order they are one script: what is drawn, what the server sends, what the visitor does, what a case adds."""
 LOSSLESS = 4_000_000
 """Pixels up to which the picture travels as PNG; larger ones travel as JPEG, for the eye alone."""
 
@@ -49,30 +51,32 @@ class SegCanvas(gr.HTML):
         return "html"
 
     def full(self, desk: Desk, **more: Any) -> Value:
-        """Everything that the desk shows. Pixels and labels travel as files."""
+        """Everything that the desk shows. Pixels and labels travel as files, those of a case inline."""
+        desk.close_over()
         desk.rev += 1
         value = {"rev": desk.rev, "kind": "full", "strip": strip(desk), "index": desk.index, **more}
         if not desk.pictures:
             return value
         picture = desk.picture
         height, width = picture.image.size
+        inline = picture.held is not None
         value |= {
             "name": picture.image.title,
             "width": width,
             "height": height,
             "microns": picture.image.microns,
             "slide": _slide(picture),
-            "image": self.file(*_encoded(picture.image.pixels)),
-            "truth": None if picture.truth is None else self.label_file(picture.truth),
+            "image": self.file(*_encoded(picture.image.pixels), inline=inline),
+            "truth": None if picture.truth is None else self.label_file(picture.truth, inline),
+            "case": case_of(picture),
         }
         return value | (self._work(picture) if picture.session else {})
 
     def _work(self, picture: Picture) -> Value:
         session = picture.session
         return {
-            "model": picture.shown[0],
             "mode": session.options.mode,
-            "labels": self.label_file(session.labels),
+            "labels": self.label_file(session.labels, inline=picture.held is not None),
             **_facts(session),
             **_steps(picture),
         }
@@ -93,17 +97,24 @@ class SegCanvas(gr.HTML):
             "labels": base64.b64encode(zlib.compress(cut.tobytes(), 1)).decode(),
             **_changes(before, picture.session),
             **_steps(picture),
+            "unsaved": picture.is_unsaved,
             "strip": strip(desk),
         }
 
-    def file(self, content: bytes, name: str) -> Value:
-        """Bytes as a file that the page may fetch, in Gradio's cache, which is swept."""
+    def file(self, content: bytes, name: str, inline: bool = False) -> Value:
+        """Bytes as a file that the page may fetch, in Gradio's cache, which is swept.
+
+        inline: within the answer itself, for what must not lie where a path alone would fetch it.
+        """
+        if inline:
+            kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
+            return {"url": f"data:{kind};base64,{base64.b64encode(content).decode()}"}
         path = save_bytes_to_cache(content, name, cache_dir=self.GRADIO_CACHE)
         return FileData(path=path, orig_name=name).model_dump()
 
-    def label_file(self, labels: np.ndarray) -> Value:
+    def label_file(self, labels: np.ndarray, inline: bool = False) -> Value:
         """Little-endian uint32, row by row, gzipped: what the canvas reads back to the last number."""
-        return self.file(gzip.compress(labels.astype("<u4").tobytes(), compresslevel=1), "labels.gz")
+        return self.file(gzip.compress(labels.astype("<u4").tobytes(), compresslevel=1), "labels.gz", inline)
 
 
 def strip(desk: Desk) -> list[Value]:
@@ -116,6 +127,23 @@ def strip(desk: Desk) -> list[Value]:
             "thumbnail": picture.thumbnail,
         }
         for picture in desk.pictures
+    ]
+
+
+def case_of(picture: Picture) -> Value | None:
+    """The case that a picture is kept as, with its comments: what the canvas shows of it."""
+    held = picture.held
+    if held is None:
+        return None
+    facts = {"name": held.name, "version": held.version, "level": held.level, "unsaved": picture.is_unsaved}
+    return facts | {"comments": comments_of(held)}
+
+
+def comments_of(held: Held) -> list[Value]:
+    """Each comment of a case: where it is pinned, and what it says."""
+    return [
+        {"id": c.id, "x": c.x, "y": c.y, "text": c.text, "author": c.author, "at": c.at, "done": c.done}
+        for c in cases().comments(held.id, held.who)
     ]
 
 

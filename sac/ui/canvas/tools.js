@@ -85,15 +85,16 @@ function pressPoint(p) {
 }
 
 view.addEventListener('pointerdown', event => {
-  if (event.target.closest('.sac-wipe, .sac-selected')) return
+  if (event.target.closest('.sac-wipe, .sac-selected, .sac-note')) return
   view.focus({ preventScroll: true })
   const [px, py] = place(event)
+  if (event.button === 0 && shown && pressComment(px, py)) return
   touches.set(event.pointerId, [px, py])
   view.setPointerCapture(event.pointerId)
   if (touches.size === 2) { drag = { kind: 'pinch' }; rubber = null; return draw(false) }
   if (touches.size > 2 || !shown) return
   const region = shown.slide && event.button === 0 && !space && tool !== 'pan'
-  const kind = region ? 'region' : event.button === 1 || space || tool === 'pan' || (!shown.nuclei && event.button === 0) ? 'pan' : event.button === 2 ? 'negative' : tool
+  const kind = region ? 'region' : event.button === 1 || space || tool === 'pan' || !canEdit() || (!shown.nuclei && event.button === 0) ? 'pan' : event.button === 2 ? 'negative' : tool
   drag = { kind, px, py, last: [px, py], point: ['inside', 'outside'].includes(kind) ? pointNear(px, py) : 0, shift: event.shiftKey || kind === 'extend', more: event.ctrlKey || event.metaKey || kind === 'several' }
   if (kind === 'pan') view.classList.add('sac-dragging')
   if (kind === 'split') rubber = { stroke: [Object.values(prompt(onPicture(px, py)))] }
@@ -257,10 +258,10 @@ wipe.addEventListener('keydown', event => {
 })
 
 const keys = {
-  i: () => setTool('inside'), a: () => setTool('extend'), v: () => setTool('several'), o: () => setTool('outside'), s: () => setTool('split'), p: () => setTool('pan'),
+  i: () => setTool('inside'), a: () => setTool('extend'), v: () => setTool('several'), o: () => setTool('outside'), s: () => setTool('split'), p: () => setTool('pan'), t: () => shown?.case && canEdit() && setTool('comment'),
   Delete: deeds.delete, Backspace: deeds.delete, m: deeds.merge, n: deeds['next-uncertain'], Enter: deeds.accept,
   ',': () => step(-1), '.': () => step(1), x: switchPoint, c: () => shown?.nuclei && compare(), e: () => shown?.nuclei && deeds.export(),
-  1: () => toggle('fill'), 2: () => toggle('outline'), 3: () => toggle('points'), 4: () => toggle('truth'),
+  1: () => toggle('fill'), 2: () => toggle('outline'), 3: () => toggle('points'), 4: () => toggle('truth'), 5: () => toggle('comments'),
   '+': () => magnify(1.25), '=': () => magnify(1.25), '-': () => magnify(0.8), 0: fit, '?': deeds.help,
   ArrowLeft: () => pan(60, 0), ArrowRight: () => pan(-60, 0), ArrowUp: () => pan(0, 60), ArrowDown: () => pan(0, -60),
   PageDown: () => turn(1), PageUp: () => turn(-1), Escape: () => select(0),
@@ -270,6 +271,7 @@ const keys = {
 document.addEventListener('keydown', event => {
   if (!view.offsetParent || event.altKey || event.target.closest?.('input, textarea, select, [contenteditable], dialog, [role=listbox]')) return
   if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === 'z') { event.preventDefault(); return ask({ do: event.shiftKey ? 'redo' : 'undo' }) }
+  if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === 's') { event.preventDefault(); return save() }
   if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === 'y') { event.preventDefault(); return ask({ do: 'redo' }) }
   if (event.ctrlKey || event.metaKey) return
   const pressing = event.target.closest?.('button, a, [role=tab], [role=radio]')

@@ -4,7 +4,7 @@ let asked = null, counted = 0
 const PATIENCE = 20000   // milliseconds, after which an answer counts as lost and everything is sent again
 
 function ask(order) {
-  if (!shown?.nuclei) return
+  if (!shown?.nuclei || (order.do !== 'judge' && !canEdit())) return
   orders.push({ ...order, answer: ++counted, index: shown.index })
   next()
 }
@@ -36,8 +36,10 @@ async function load(value) {
   else if (value.kind === 'patch') await loadPatch(value)
   else if (value.kind === 'rival') await loadRival(value)
   else if (value.kind === 'marks') loadMarks(value)
-  else if (value.kind === 'file') save(value)
+  else if (value.kind === 'case') loadCase(value)
+  else if (value.kind === 'file') await saveFile(value)
   if (value.strip) showStrip(value)
+  if (value.kind === 'full' || value.kind === 'case') followCase()
   if (value.said) say(value.said, value.warns)
   if (value.answer) answered(value.answer)
   else if (!asked) view.classList.remove('sac-busy')
@@ -82,6 +84,7 @@ async function loadPatch(value) {
     for (const [n, fact] of Object.entries(value[part])) if (fact) shown[part][n] = fact; else delete shown[part][n]
   shown.undo = value.undo
   shown.redo = value.redo
+  if (shown.case) shown.case.unsaved = value.unsaved
   if (value.select) chosen = [value.select]
   else chosen = chosen.filter(n => shown.nuclei[n] || shown.rows[n])
   if (chosenPoint && !shown.points[chosenPoint]) chosenPoint = 0
@@ -147,6 +150,7 @@ function refresh(rev) {
   button('next-uncertain').textContent = open ? `Next uncertain · ${open} left` : 'Next uncertain'
   element.querySelector('[data-layer=truth]').hidden = element.querySelector('.sac-key').hidden = !shown?.truth
   showSelected()
+  refreshCase()
   if (work) {
     live.textContent = `${nuclei} nuclei · ${positive} positive and ${negative} negative prompts`
     live.classList.remove('sac-warns')
@@ -187,11 +191,12 @@ function say(text, warns = false) {
   live.classList.toggle('sac-warns', warns)
 }
 
-function save(value) {
-  const link = document.createElement('a')
-  link.href = value.file.url
+async function saveFile(value) {
+  const link = document.createElement('a'), inline = value.file.url.startsWith('data:')
+  link.href = inline ? URL.createObjectURL(await (await fetch(value.file.url)).blob()) : value.file.url
   link.download = value.name
   link.click()
+  if (inline) setTimeout(() => URL.revokeObjectURL(link.href), 60000)
 }
 
 let loading = Promise.resolve()

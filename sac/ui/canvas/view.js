@@ -5,7 +5,7 @@ const pen = canvas.getContext('2d')
 const live = element.querySelector('.sac-live')
 const hover = element.querySelector('.sac-hover')
 const wipe = element.querySelector('.sac-wipe')
-const layers = { fill: true, outline: true, points: true, truth: true }
+const layers = { fill: true, outline: true, points: true, truth: true, comments: true }
 let opacity = 0.35
 let shown = null      // the picture and its work: see load() in value.js
 let rival = null      // { name, fill, outline }: another method's result on the same picture
@@ -43,6 +43,7 @@ function paint() {
   for (const n of new Set([...chosen, under])) paintEdge(n, chosen.includes(n))
   if (layers.points) paintPoints()
   if (rubber) paintRubber()
+  paintPins()
 }
 
 function putLayers(fill, outline, from, to, height) {

@@ -1,0 +1,221 @@
+"""What a version of a case holds, as JSON and arrays, and back. What is read may come from strangers."""
+
+from __future__ import annotations
+
+import io
+import json
+import zlib
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+from PIL import Image as PillowImage
+
+from sac.config import LIMITS, SegmentOptions
+from sac.errors import CaseError, SacError
+from sac.images import Image
+from sac.inference.session import Nucleus, Point, Row, Session
+
+Variant = tuple[str, str]
+"""Model and mode."""
+FORMAT = 1
+THUMBNAIL = (176, 132)
+KINDS = "uif"
+"""Kinds of numbers that an array may hold: unsigned, signed, floating."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """A picture and what was done to it. models: what each model is called in words; truth (H, W): a ground truth."""
+
+    image: Image
+    sessions: dict[Variant, Session] = field(default_factory=dict)
+    shown: Variant | None = None
+    notes: str = ""
+    truth: np.ndarray | None = None
+    models: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def nuclei(self) -> int:
+        return len(self.sessions[self.shown].nuclei) if self.shown else 0
+
+
+def packed(work: Work) -> tuple[str, dict[str, np.ndarray]]:
+    """JSON and arrays by name. Nothing of the file that the picture came from but its pixels, channels and their size."""
+    image = work.image
+    arrays = {"pixels": image.pixels}
+    if not _is_part(image.values, image.pixels):
+        arrays["values"] = image.values
+    if work.truth is not None:
+        arrays["truth"] = work.truth
+    sessions = []
+    for number, (variant, session) in enumerate(work.sessions.items()):
+        arrays[f"labels-{number}"] = session.labels
+        sessions.append({"variant": list(variant), **_session_told(session)})
+    told = {
+        "format": FORMAT,
+        "image": {
+            "microns": image.microns,
+            "notes": list(image.notes),
+            "channels": list(image.channels),
+            "channel": image.channel,
+            "bands": image.values.shape[2],
+        },
+        "sessions": sessions,
+        "shown": list(work.shown) if work.shown else None,
+        "notes": work.notes,
+        "models": work.models,
+    }
+    return json.dumps(told, allow_nan=False), arrays
+
+
+def unpacked(told: str, arrays: dict[str, np.ndarray], name: str) -> Work:
+    """The work that `packed` packed, of a picture now called `name`. Raises CaseError where it is none."""
+    try:
+        return _work(json.loads(told), arrays, name)
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError, OverflowError, RecursionError) as error:
+        raise CaseError("The case is damaged, or it was written by another program.") from error
+    except CaseError:
+        raise
+    except SacError as error:
+        raise CaseError(f"The case is damaged: {error}") from error
+
+
+def to_bytes(array: np.ndarray) -> bytes:
+    """An array as NumPy's own file format, deflated."""
+    stream = io.BytesIO()
+    np.lib.format.write_array(stream, np.ascontiguousarray(array), allow_pickle=False)
+    return zlib.compress(stream.getvalue(), 1)
+
+
+def from_bytes(content: bytes) -> np.ndarray:
+    return np.lib.format.read_array(io.BytesIO(zlib.decompress(content)), allow_pickle=False)
+
+
+def thumbnail(pixels: np.ndarray) -> bytes:
+    """A small JPEG."""
+    step = max(1, min(pixels.shape[0] // (2 * THUMBNAIL[1]), pixels.shape[1] // (2 * THUMBNAIL[0])))
+    small = PillowImage.fromarray(np.ascontiguousarray(pixels[::step, ::step]))
+    small.thumbnail(THUMBNAIL)
+    stream = io.BytesIO()
+    small.save(stream, "JPEG", quality=80)
+    return stream.getvalue()
+
+
+def _is_part(values: np.ndarray, pixels: np.ndarray) -> bool:
+    """Whether values are the pixels, or the first of their bands."""
+    return values is pixels or (
+        values.dtype == pixels.dtype
+        and values.shape[2] <= 3
+        and np.array_equal(np.broadcast_to(values, pixels.shape) if values.shape[2] == 1 else values, pixels)
+    )
+
+
+def _session_told(session: Session) -> dict[str, Any]:
+    return {
+        "options": asdict(session.options),
+        "nuclei": {
+            n: [list(f.window), f.area, f.certainty, f.stability, f.origin, f.accepted]
+            for n, f in session.nuclei.items()
+        },
+        "points": {n: [p.x, p.y, p.kind, p.by_hand, p.on] for n, p in session.points.items()},
+        "rows": {n: [[list(p) for p in row.points], row.box and list(row.box)] for n, row in session.rows.items()},
+        "last": session.last,
+        "notes": list(session.notes),
+    }
+
+
+def _work(told: dict[str, Any], arrays: dict[str, np.ndarray], name: str) -> Work:
+    if told["format"] != FORMAT:
+        raise CaseError(f"The case has format {told['format']!r}; {FORMAT} is accepted: update the app.")
+    pixels, facts = arrays["pixels"], told["image"]
+    values = arrays.get("values", pixels[..., : _whole(facts["bands"], 1, LIMITS.samples)])
+    _check(values.ndim == 3 and values.dtype.kind in KINDS and pixels.size and len(pixels.shape) == 3)
+    _check(pixels.shape[0] * pixels.shape[1] <= LIMITS.pixels and values.nbytes <= LIMITS.values)
+    channels = _texts(facts["channels"])
+    image = Image(
+        name,
+        pixels,
+        None if facts["microns"] is None else _number(facts["microns"]),
+        _texts(facts["notes"]),
+        values,
+        channels,
+        _whole(facts["channel"], -1, max(1, len(channels))),
+    )
+    sessions = {
+        _variant(part["variant"]): _session(part, arrays[f"labels-{number}"], image.size)
+        for number, part in enumerate(told["sessions"])
+    }
+    shown = None if told["shown"] is None else _variant(told["shown"])
+    _check(shown is None or shown in sessions)
+    truth = arrays.get("truth")
+    _check(truth is None or (truth.shape == image.size and truth.dtype.kind in "ui"))
+    models = {str(key): str(value)[:200] for key, value in told["models"].items()}
+    return Work(image, sessions, shown, _text(told["notes"], LIMITS.notes), truth, models)
+
+
+def _session(told: dict[str, Any], labels: np.ndarray, size: tuple[int, int]) -> Session:
+    _check(labels.shape == size and labels.dtype == np.int32)
+    nuclei = {int(n): _nucleus(fact, size) for n, fact in told["nuclei"].items()}
+    points = {
+        int(n): Point(_number(x), _number(y), _whole(kind, 0, 1), _truth(hand), _truth(on))
+        for n, (x, y, kind, hand, on) in told["points"].items()
+    }
+    rows = {
+        int(n): Row(tuple((_whole(p, 1, 2**31), _whole(label, 0, 1)) for p, label in asked), box and _box(box))
+        for n, (asked, box) in told["rows"].items()
+    }
+    last = _whole(told["last"], 0, 2**31 - 1)
+    _check(labels.min(initial=0) >= 0 and set(np.unique(labels).tolist()) - {0} == set(nuclei))
+    _check(max([*nuclei, *(rows if told["options"]["mode"] == "instances" else ()), 0]) <= last)
+    _check(all(p in points for row in rows.values() for p, _ in row.points))
+    _check(set(points) == set(range(1, len(points) + 1)))
+    return Session(labels, SegmentOptions(**told["options"]), nuclei, points, rows, last, _texts(told["notes"]))
+
+
+def _nucleus(fact: list, size: tuple[int, int]) -> Nucleus:
+    (x0, y0, x1, y1), area, certainty, stability, origin, accepted = fact
+    x1, y1 = _whole(x1, 1, size[1]), _whole(y1, 1, size[0])
+    window = _whole(x0, 0, x1 - 1), _whole(y0, 0, y1 - 1), x1, y1
+    area = _whole(area, 1, size[0] * size[1])
+    return Nucleus(window, area, _number(certainty), _number(stability), _text(origin, 40), _truth(accepted))
+
+
+def _box(box: list) -> tuple[float, float, float, float]:
+    x0, y0, x1, y1 = box
+    return _number(x0), _number(y0), _number(x1), _number(y1)
+
+
+def _variant(told: list) -> Variant:
+    model, mode = told
+    return _text(model, 200), _text(mode, 40)
+
+
+def _check(holds: Any) -> None:
+    if not holds:
+        raise ValueError("its parts do not fit together")
+
+
+def _whole(value: Any, least: int, most: int) -> int:
+    _check(type(value) is int and least <= value <= most)
+    return value
+
+
+def _number(value: Any) -> float:
+    _check(type(value) in (int, float) and abs(value) < 1e9)
+    return value
+
+
+def _truth(value: Any) -> bool:
+    _check(type(value) is bool)
+    return value
+
+
+def _text(value: Any, most: int) -> str:
+    _check(isinstance(value, str) and len(value) <= most)
+    return value
+
+
+def _texts(values: Any) -> tuple[str, ...]:
+    _check(isinstance(values, list) and len(values) <= 1000)
+    return tuple(_text(value, 2000) for value in values)

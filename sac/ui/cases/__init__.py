@@ -1,0 +1,1 @@
+"""Cases on the page: kept, opened, shared and commented."""

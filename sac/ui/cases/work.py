@@ -1,0 +1,42 @@
+"""A picture on a desk as a case holds it, and the other way round."""
+
+from __future__ import annotations
+
+from sac.cases import Case, Who, Work
+from sac.errors import ImageError
+from sac.inference.history import History
+from sac.ui.cases.held import Held, cases
+from sac.ui.desk import PREVIEW, Desk, Picture
+from sac.ui.models import title
+
+
+def work_of(picture: Picture, notes: str) -> Work:
+    """What a case keeps of a picture: everything but the steps that can be undone. Raises ImageError for a preview."""
+    if picture.image.is_preview:
+        raise ImageError(PREVIEW)
+    sessions = {variant: history.now for variant, history in picture.histories.items()}
+    models = {model: title(model) for model, _ in sessions}
+    return Work(picture.image, sessions, picture.shown, notes, picture.truth, models)
+
+
+def lay(desk: Desk, id: str, who: Who, version: int | None = None) -> Picture:
+    """Opens a case on a desk, in place of the same case where it lies there, and shows it. Raises CaseError."""
+    case, work = cases().open(id, who, version)
+    picture = Picture.of(work.image)
+    picture.histories = {variant: History(session) for variant, session in work.sessions.items()}
+    picture.shown, picture.truth = work.shown, work.truth
+    hold(picture, case, who, work.notes, version)
+    with desk.lock:
+        there = [n for n, other in enumerate(desk.pictures) if other.held and other.held.id == id]
+        if there:
+            desk.index = there[0]
+        else:
+            desk.add([work.image])
+        desk.pictures[desk.index] = picture
+    return picture
+
+
+def hold(picture: Picture, case: Case, who: Who, notes: str, version: int | None = None) -> None:
+    """The picture is now what the case has, as of `version` or the latest."""
+    picture.held = Held(case.id, who, case.name, version or case.version, case.level, notes)
+    picture.kept = picture.session
