@@ -9,7 +9,7 @@ from typing import Any
 import gradio as gr
 
 from sac.config import SegmentOptions
-from sac.errors import ImageError, SacError
+from sac.errors import CaseError, ImageError, SacError
 from sac.export import FILES, safe_stem, zipped, zipped_all
 from sac.inference.compare import RIVALS
 from sac.labels import read_labels
@@ -85,6 +85,8 @@ class Handlers:
                 history, select = obey(order, picture.history, work.embedded(picture))
                 picture.commit(history)
                 return self.canvas.patch(desk, before, answer, select)
+        except CaseError as error:  # a link is over, and its picture gone, or it is not for edits
+            return self.canvas.full(desk, answer=answer, said=str(error), warns=True, at=time.time())
         except SacError as error:
             rev = desk.rev if desk else 0
             return {"rev": rev, "kind": "said", "answer": answer, "said": str(error), "warns": True, "at": time.time()}

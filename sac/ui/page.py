@@ -24,7 +24,10 @@ CSS = """
 #sac-title h1 { margin: 0; font-size: 1.5rem; }
 #sac-title p { margin: 2px 0 0; opacity: .75; }
 #sac-shared { border-left: 4px solid var(--color-accent); padding: 6px 12px; background: var(--background-fill-secondary); }
-#sac-links table { font-size: .8rem; display: table; width: 100%; }
+#sac-case-changed { align-items: center; border-left: 4px solid #d97706; padding: 6px 12px; background: var(--background-fill-secondary); }
+#sac-links table { font-size: .8rem; display: table; width: 100%; line-height: 1.3; }
+#sac-links :is(th, td) { padding: 3px 6px; border-color: var(--border-color-primary); }
+#sac-links th { white-space: nowrap; }
 #sac-examples { gap: 6px; }
 #sac-examples button { padding: 4px 6px; white-space: nowrap; }
 #sac-told p { overflow-wrap: anywhere; }

@@ -17,7 +17,7 @@ from sac.ui import work
 from sac.ui.about import about
 from sac.ui.canvas import SegCanvas
 from sac.ui.cases.keeping import Keeping
-from sac.ui.cases.panel import CasePanel, case_panel
+from sac.ui.cases.panel import CasePanel, case_panel, conflict_bar
 from sac.ui.cases.sharing import ADDRESS, make, revoke
 from sac.ui.checkpoint import checkpoint_panel, fetch
 from sac.ui.errors import shows_errors
@@ -62,7 +62,7 @@ class Segmenting(NamedTuple):
 def build_segment_tab(tabs: gr.Tabs, key: gr.BrowserState, arrived: gr.events.Dependency) -> Segmenting:
     """Lays out the tab and wires its events; called inside a `gr.Blocks`."""
     desk = gr.State(None)
-    shared = gr.Markdown(visible=False, elem_id="sac-shared")
+    shared, conflict = gr.Markdown(visible=False, elem_id="sac-shared"), conflict_bar()
     with gr.Row(equal_height=False):
         with gr.Column(scale=1, min_width=290) as controls:
             upload = gr.File(
@@ -98,7 +98,7 @@ def build_segment_tab(tabs: gr.Tabs, key: gr.BrowserState, arrived: gr.events.De
                 rival = gr.Radio([(v, k) for k, v in RIVALS.items()], value="vanilla", label="Compare with")
                 truth = gr.File(label="Ground truth: label image or binary mask", elem_id="sac-truth", height=100)
             with gr.Accordion("Case: save and share", open=False, elem_id="sac-case"):
-                case = case_panel()
+                case = case_panel(conflict)
         with gr.Column(scale=4, min_width=520):
             canvas = SegCanvas()
             figures = gr.Markdown(elem_id="sac-figures")
@@ -151,8 +151,8 @@ def _wire_case(
     written, kept = [desk, case.name, case.notes, case.author, key], [canvas, *case.told]
     for asked in (canvas.keep, case.save.click):
         asked(keep.save, written, kept, **OPENING)
-    case.keep_both.click(keep.keep_both, written, kept, **OPENING)
-    case.reload.click(keep.reload, desk, [*everything, *case.told], **OPENING)
+    case.conflict.keep_both.click(keep.keep_both, written, kept, **OPENING)
+    case.conflict.reload.click(keep.reload, desk, [*everything, *case.told], **OPENING)
     case.versions.input(keep.version, [desk, case.versions], [*everything, *case.told], **OPENING)
     canvas.turned(keep.turned, desk, case.told, trigger_mode="multiple", **QUICK)
     canvas.comment(keep.comment, [desk, case.author], canvas, trigger_mode="multiple", **QUICK)

@@ -182,7 +182,7 @@ def test_everything_of_a_segmented_picture(canvas, seated):
     kept = opened(canvas.full(desk))
     assert np.array_equal(kept["labels"], session.labels)
     assert (kept["kind"], kept["index"], kept["name"]) == ("full", 0, image.name)
-    assert (kept["width"], kept["height"], kept["model"], kept["mode"]) == (256, 256, "nuclei", "instances")
+    assert (kept["width"], kept["height"], kept["mode"]) == (256, 256, "instances")
     assert (kept["microns"], kept["truth"], kept["undo"], kept["redo"]) == (None, None, 0, 0)
     assert np.array_equal(np.array(PIL.Image.open(kept["image"]["path"])), image.pixels)
     for number, nucleus in session.nuclei.items():

@@ -11,7 +11,8 @@ import pytest
 from sac.errors import EditError
 from sac.ui import work
 from sac.ui.desk import DESKS, Desk
-from sac.ui.opening import forget, seated
+from sac.ui.opening import forget
+from sac.ui.opening import seated as at_desk
 from sac.ui.orders import obey
 
 
@@ -22,7 +23,7 @@ def tab(name: str) -> gr.Request:
 @pytest.fixture
 def two(seated):
     """Two tabs, each with a desk that holds the same segmented picture."""
-    desks = [seated(desk, tab(name)) for desk, name in ((seated(), "one"), (seated(), "other"))]
+    desks = [at_desk(desk, tab(name)) for desk, name in ((seated(), "one"), (seated(), "other"))]
     yield desks
     for name in ("one", "other"):
         DESKS.pop(name, None)
@@ -47,14 +48,14 @@ def test_a_tab_without_a_desk_is_forgotten_in_silence(two):
 
 
 def test_a_tab_keeps_its_desk():
-    first = seated(None, tab("one"))
+    first = at_desk(None, tab("one"))
     assert isinstance(first, Desk) and first.pictures == []
-    assert seated(first, tab("one")) is first and DESKS["one"] is first
-    assert seated(None, tab("other")) is not first
+    assert at_desk(first, tab("one")) is first and DESKS["one"] is first
+    assert at_desk(None, tab("other")) is not first
 
 
 def test_a_desk_that_nobody_holds_is_gone():
-    desk = seated(None, tab("one"))
+    desk = at_desk(None, tab("one"))
     assert "one" in DESKS
     del desk
     gc.collect()

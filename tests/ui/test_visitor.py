@@ -9,7 +9,7 @@ import pytest
 from starlette.requests import Request
 
 from sac.ui import visitor
-from sac.ui.visitor import new_key, owner_of, visitor_key
+from sac.ui.visitor import kept_key, owner_of, visitor_key
 
 
 def asked(host="localhost:7860", client="127.0.0.1", login=None, **headers) -> gr.Request:
@@ -23,7 +23,7 @@ FAR = {"host": "cells.example.org", "client": "203.0.113.5"}
 
 @pytest.mark.parametrize("host", ["localhost:7860", "127.0.0.1:7860", "127.0.0.1", "[::1]:7860", "localhost"])
 def test_who_sits_at_the_machine_is_one_and_the_same(host):
-    assert owner_of("", asked(host)) == owner_of(new_key(), asked(host)) == "local"
+    assert owner_of("", asked(host)) == owner_of(kept_key(""), asked(host)) == "local"
 
 
 @pytest.mark.parametrize("name", ["x_forwarded_for", "x_forwarded_host", "x_real_ip", "forwarded", "via"])
@@ -55,7 +55,8 @@ def test_a_guest_is_the_link_that_he_came_with():
 
 
 def test_a_key_tells_its_owner_and_nobody_can_read_it_back():
-    one, other = new_key(), new_key()
+    one, other = kept_key(""), kept_key("")
+    assert kept_key(one) == one
     assert owner_of(one, asked(**FAR)) == owner_of(one, asked(**FAR | {"client": "198.51.100.7"}))
     assert owner_of(one, asked(**FAR)) != owner_of(other, asked(**FAR))
     assert one not in owner_of(one, asked(**FAR)) and len(one) == 32

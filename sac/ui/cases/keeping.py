@@ -68,6 +68,8 @@ class Keeping:
                 raise EditError("Show the image again first.")
             said = _commented(_held(picture), order, _signed(author, request))
             return self._told(desk, picture, said)
+        except CaseError as error:
+            return self.canvas.full(desk, said=str(error), warns=True, at=time.time())
         except SacError as error:
             rev = desk.rev if desk else 0
             return {"rev": rev, "kind": "said", "said": str(error), "warns": True, "at": time.time()}

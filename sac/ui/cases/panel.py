@@ -20,6 +20,15 @@ PANEL = 10
 """Outputs of `shown`."""
 
 
+class Conflict(NamedTuple):
+    """What asks which work shall stand, where somebody else saved meanwhile."""
+
+    group: gr.Row
+    words: gr.Markdown
+    keep_both: gr.Button
+    reload: gr.Button
+
+
 class CasePanel(NamedTuple):
     """What keeps and shares the picture shown."""
 
@@ -28,10 +37,7 @@ class CasePanel(NamedTuple):
     author: gr.Textbox
     save: gr.Button
     said: gr.Markdown
-    changed: gr.Column
-    conflict: gr.Markdown
-    keep_both: gr.Button
-    reload: gr.Button
+    conflict: Conflict
     versions: gr.Dropdown
     share: gr.Column
     level: gr.Radio
@@ -48,12 +54,21 @@ class CasePanel(NamedTuple):
     def told(self) -> list[Any]:
         """What `shown` fills, in its order."""
         return [
-            self.name, self.notes, self.said, self.changed, self.conflict, self.versions, self.share, self.url,
+            self.name, self.notes, self.said, self.conflict.group, self.conflict.words, self.versions, self.share, self.url,
             self.links, self.link,
         ]  # fmt: skip
 
 
-def case_panel() -> CasePanel:
+def conflict_bar() -> Conflict:
+    """Lays out the question, hidden until it is asked. Above the picture, where it cannot be missed."""
+    with gr.Row(visible=False, elem_id="sac-case-changed") as group:
+        words = gr.Markdown()
+        keep_both = gr.Button("Keep both", size="sm", scale=0, min_width=110, elem_id="sac-case-both")
+        reload = gr.Button("Reload", size="sm", scale=0, min_width=110, elem_id="sac-case-reload")
+    return Conflict(group, words, keep_both, reload)
+
+
+def case_panel(conflict: Conflict) -> CasePanel:
     """Lays the panel out."""
     name = gr.Textbox(label="Name", placeholder="the file's name", max_length=120, elem_id="sac-case-name")
     notes = gr.Textbox(label="Notes", lines=2, max_lines=8, max_length=20_000, elem_id="sac-case-notes")
@@ -62,11 +77,6 @@ def case_panel() -> CasePanel:
     )
     save = gr.Button("Save", size="sm", elem_id="sac-case-save")
     said = gr.Markdown(elem_id="sac-case-said")
-    with gr.Column(visible=False, elem_id="sac-case-changed") as changed:
-        conflict = gr.Markdown()
-        with gr.Row():
-            keep_both = gr.Button("Keep both", size="sm", min_width=90, elem_id="sac-case-both")
-            reload = gr.Button("Reload", size="sm", min_width=90, elem_id="sac-case-reload")
     versions = gr.Dropdown([], label="Versions", elem_id="sac-case-versions", visible=False, filterable=False)
     with gr.Column(visible=False, elem_id="sac-case-share") as share:
         level = gr.Radio(
@@ -90,13 +100,13 @@ def case_panel() -> CasePanel:
             )
             revoke = gr.Button("Revoke", size="sm", min_width=80, scale=0, elem_id="sac-link-revoke")
     return CasePanel(
-        name, notes, author, save, said, changed, conflict, keep_both, reload, versions, share, level, days, note, make,
+        name, notes, author, save, said, conflict, versions, share, level, days, note, make,
         token, url, links, link, revoke,
     )  # fmt: skip
 
 
 def shown(desk: Desk | None, conflict: str = "") -> tuple[Any, ...]:
-    """How the panel shows the picture's case. conflict: what somebody else did meanwhile."""
+    """How the panel shows the picture's case. conflict: the sentence that asks which work shall stand."""
     held = desk.picture.held if desk and desk.pictures else None
     if held is None:
         hidden = gr.update(visible=False)
@@ -133,8 +143,8 @@ def is_usable(link: LinkFacts) -> bool:
 
 def version_words(version: Version) -> str:
     by = f" by {version.author}" if version.author else ""
-    beside = f", beside version {version.beside}" if version.beside else ""
-    return f"{version.number}: {moment(version.at)}{by}, {version.nuclei} nuclei{beside}"
+    beside = f", beside {version.beside}" if version.beside else ""
+    return f"{version.number}{by}{beside}: {version.nuclei} nuclei, {moment(version.at)}"
 
 
 def link_words(link: LinkFacts) -> str:
@@ -154,7 +164,7 @@ def links_table(links: list[LinkFacts]) -> str:
 def _state(link: LinkFacts) -> str:
     if link.revoked:
         return "revoked"
-    return f"until {moment(link.expires)}" if is_usable(link) else "expired"
+    return f"until {moment(link.expires)[:10]}" if is_usable(link) else "expired"
 
 
 def moment(seconds: float) -> str:
