@@ -122,13 +122,14 @@ class Opening:
 
     def everything(self, desk: Desk, *more: str) -> tuple[Any, ...]:
         """What the page shows of the desk: canvas, words, figures, the panel of the source and its controls."""
+        canvas = self.canvas.full(desk)  # first: it closes what may be seen no more
         picture = desk.picture if desk.pictures else None
         if picture is None:
             said = ""
         else:
             said = told(picture) if picture.session else described(picture)
         words = "\n\n".join(part for part in (said, *more) if part)
-        return self.canvas.full(desk), words, figures(picture) if picture else "", *source.shown(picture)
+        return canvas, words, figures(picture) if picture else "", *source.shown(picture)
 
 
 def forget(request: gr.Request) -> None:

@@ -66,7 +66,7 @@ class SegCanvas(gr.HTML):
             "height": height,
             "microns": picture.image.microns,
             "slide": _slide(picture),
-            "image": self.file(*_encoded(picture.image.pixels), inline=inline),
+            "image": self.file(*encoded(picture.image.pixels), inline=inline),
             "truth": None if picture.truth is None else self.label_file(picture.truth, inline),
             "case": case_of(picture),
         }
@@ -182,7 +182,7 @@ def _steps(picture: Picture) -> dict[str, int]:
     return {"undo": len(picture.history.past), "redo": len(picture.history.future)}
 
 
-def _encoded(pixels: np.ndarray) -> tuple[bytes, str]:
+def encoded(pixels: np.ndarray) -> tuple[bytes, str]:
     stream = io.BytesIO()
     picture = PillowImage.fromarray(pixels)
     if picture.width * picture.height <= LOSSLESS:

@@ -108,13 +108,13 @@ def case_panel(conflict: Conflict) -> CasePanel:
 def shown(desk: Desk | None, conflict: str = "") -> tuple[Any, ...]:
     """How the panel shows the picture's case. conflict: the sentence that asks which work shall stand."""
     held = desk.picture.held if desk and desk.pictures else None
-    if held is None:
+    try:
+        versions, links = (cases().versions(held.id, held.who), links_shown(held)) if held else (None, None)
+    except CaseError:  # revoked or deleted meanwhile: the next thing that is done will say so
+        versions = None
+    if versions is None:
         hidden = gr.update(visible=False)
         return "", "", "", hidden, "", hidden, hidden, hidden, "", hidden
-    try:
-        versions, links = cases().versions(held.id, held.who), links_shown(held)
-    except CaseError:  # revoked or deleted meanwhile: the next thing that is done will say so
-        versions, links = [], ("", gr.update(visible=False))
     return (
         held.name if held.is_mine else gr.update(value=held.name, interactive=False),
         gr.skip() if conflict else held.notes,
