@@ -200,6 +200,8 @@ class Limits:
 
     upload: int = 512 * 2**20
     """Bytes of an uploaded file."""
+    upload_on_space: int = 200 * 2**20
+    """The same on a Hugging Face Space, whose memory and disk many visitors share."""
     pixels: int = 100_000_000
     """Pixels of an image in memory."""
     whole: int = 25_000_000

@@ -88,6 +88,11 @@ def folder_of(name: str) -> Path:
     return _find(name, silent)
 
 
+def device() -> str:
+    """Where models are put if nobody says: what SAC_DEVICE says, else a GPU where there is one."""
+    return os.environ.get("SAC_DEVICE") or ("cuda" if torch.cuda.is_available() else "cpu")
+
+
 def _moved(sac: SAC, device: str) -> SAC:
     try:
         return sac.to(torch.device(device))

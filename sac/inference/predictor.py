@@ -56,6 +56,19 @@ class Embedding:
         """Memory that it holds."""
         return self.features.nbytes + self.maps.nbytes + self.nuclei_map.nbytes
 
+    def on(self, device: torch.device) -> Embedding:
+        """The same, on the device of another model."""
+        return replace(self, features=self.features.to(device), maps=self.maps.to(device))
+
+    def __reduce__(self):
+        """Goes to another process as arrays: tensors would have to share memory, or a device, with it."""
+        arrays = self.features.cpu().numpy(), self.maps.cpu().numpy(), self.nuclei_map
+        return _of_arrays, (self.size, self.scale, self.tiles, *arrays)
+
+
+def _of_arrays(size, scale, tiles, features: np.ndarray, maps: np.ndarray, nuclei_map: np.ndarray) -> Embedding:
+    return Embedding(size, scale, tiles, torch.from_numpy(features), torch.from_numpy(maps), nuclei_map)
+
 
 def stretched(pixels: np.ndarray) -> np.ndarray:
     """Pixels (H, W, 3) uint8 with their intensities, 0.1 to 99.9 %, drawn to the full range: dim pictures, too."""

@@ -72,7 +72,8 @@ def largest_upload() -> int:
     told = os.environ.get("SAC_UPLOAD_MB", "")
     if told and not told.isdecimal():
         raise OptionError(f"SAC_UPLOAD_MB is {told!r}; a whole number of megabytes is needed")
-    return int(told) * 2**20 if told else LIMITS.upload
+    usual = LIMITS.upload_on_space if os.environ.get("SPACE_ID") else LIMITS.upload
+    return int(told) * 2**20 if told else usual
 
 
 def launch_settings() -> dict[str, Any]:

@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -17,12 +17,14 @@ from sac.export import Result
 from sac.images import Image
 from sac.inference import compare
 from sac.inference.cache import Cache
+from sac.inference.instances import Instances
 from sac.inference.predictor import Embedding
 from sac.inference.reprompt import Embedded
 from sac.inference.segment import Progress, embed_image, segment, segment_embedded
 from sac.inference.session import Session
 from sac.metrics import Mistakes, score
 from sac.model.sac import SAC
+from sac.ui import gpu
 from sac.ui.desk import Picture
 from sac.ui.models import ON_HUB, name_of, place, preferred, title
 from sac.ui.visitor import is_trusted
@@ -32,6 +34,8 @@ EMBEDDINGS: Cache[Embedding] = Cache(LIMITS.embeddings)
 MODELS: Cache[SAC] = Cache(LIMITS.models)
 """Shared by all visitors: a checkpoint is only read."""
 
+T = TypeVar("T")
+
 
 def silent(share: float, word: str) -> None:
     """Progress that nobody watches."""
@@ -39,7 +43,12 @@ def silent(share: float, word: str) -> None:
 
 def loaded(model: str) -> SAC:
     """A checkpoint in memory. Raises OptionError where it is not known."""
-    return MODELS.get(model, lambda: hub.load(place(model)))
+    return MODELS.get(model, lambda: hub.load(place(model), gpu.device()))
+
+
+def done(task: Callable[..., T], model: str, *arguments: Any) -> T:
+    """What `task(sac, *arguments)` returns for a checkpoint: from here, or from where a GPU is lent."""
+    return gpu.lent(task, place(model), *arguments) if gpu.is_lent() else task(loaded(model), *arguments)
 
 
 def settled(told: str, progress: Progress = silent) -> str:
@@ -54,7 +63,7 @@ def settled(told: str, progress: Progress = silent) -> str:
             f"no checkpoint {told!r}; known are {', '.join(hub.EMBEDDED)}, a folder, or owner/name on the Hub"
         )
     place = os.path.abspath(told) if os.path.isdir(told) else hub.fetch(told, progress)
-    MODELS.get(name_of(place), lambda: hub.load(place, progress=progress))
+    MODELS.get(name_of(place), lambda: hub.load(place, gpu.device(), progress))
     return place
 
 
@@ -69,7 +78,7 @@ def brought(told: str, owner: str, progress: Progress = silent) -> str:
     base = hub.config_of(pinned).base
     if not is_trusted(owner) and not hub.base_at_hand(base):
         raise CheckpointError(f"{told} needs the base {base}, which is not on this server; one on tiny can be loaded")
-    MODELS.get(pinned, lambda: hub.load(pinned, progress=progress))
+    MODELS.get(pinned, lambda: hub.load(pinned, gpu.device(), progress))
     return pinned
 
 
@@ -81,7 +90,11 @@ def fitting(image: Image) -> str:
 def embedding_of(picture: Picture, model: str, options: SegmentOptions, progress: Progress = silent) -> Embedding:
     """A picture's embedding, computed where it is not kept."""
     key = (picture.digest, picture.image.microns, model, options.adapted, options.scale, options.overlap)
-    return EMBEDDINGS.get(key, lambda: embed_image(picture.image, loaded(model), options, progress))
+    return EMBEDDINGS.get(key, lambda: done(_embed, model, picture.image, options, progress))
+
+
+def _embed(sac: SAC, image: Image, options: SegmentOptions, progress: Progress) -> Embedding:
+    return embed_image(image, sac, options, progress)
 
 
 def embedded(picture: Picture) -> Callable[[], Embedded]:
@@ -92,10 +105,9 @@ def embedded(picture: Picture) -> Callable[[], Embedded]:
 
 def segmented(picture: Picture, model: str, options: SegmentOptions, progress: Progress = silent) -> Session:
     """A picture segmented from its automatic prompts."""
-    sac = loaded(model)
     embedding = embedding_of(picture, model, options, progress)
     progress(0.6, "Decoding masks")
-    return Session.begin(segment_embedded(sac, embedding, options), options)
+    return Session.begin(done(segment_embedded, model, embedding, options), options)
 
 
 def rival(picture: Picture, method: str, progress: Progress = silent) -> np.ndarray:
@@ -103,17 +115,17 @@ def rival(picture: Picture, method: str, progress: Progress = silent) -> np.ndar
     if method not in compare.RIVALS:
         raise OptionError(f"unknown method {method!r}; it is one of {', '.join(compare.RIVALS)}")
     model, session = picture.shown[0], picture.session
-    sac, own = loaded(model), embedding_of(picture, model, session.options)
+    own = embedding_of(picture, model, session.options)
     if method == "generator":
-        found = compare.generator_alone(own, sac.config.diameter)
+        found = compare.generator_alone(own, loaded(model).config.diameter)
     elif method == "everything":
-        found = compare.vanilla_everything(sac, picture.image, own.scale, progress)
+        found = done(compare.vanilla_everything, model, picture.image, own.scale, progress)
     else:
         progress(0.1, "Embedding with vanilla SAM")
         plain = SegmentOptions(adapted=False, scale=own.scale)
         own_rows = session.options.mode == "instances"
         prompts = session.prompts([n for n in sorted(session.rows) if session.is_asked(n) or not own_rows])
-        found = compare.vanilla(sac, embedding_of(picture, model, plain), prompts, session.options)
+        found = done(compare.vanilla, model, embedding_of(picture, model, plain), prompts, session.options)
     picture.rivals[method] = found
     return found
 
@@ -166,10 +178,14 @@ class Run:
 
 def segment_file(image: Image, model: str, mode: str) -> Run:
     """Segments one image, beside any desk."""
-    sac = loaded(model)
+    place(model)  # judged first
     if mode not in MODES:
         raise OptionError(f"unknown mode {mode!r}; it is one of {', '.join(MODES)}")
     options = SegmentOptions(mode=mode)
     begun = time.perf_counter()
-    found = segment(image, sac, options)
+    found = done(_segment, model, image, options)
     return Run(Result(image, found, title(model), options), time.perf_counter() - begun)
+
+
+def _segment(sac: SAC, image: Image, options: SegmentOptions) -> Instances:
+    return segment(image, sac, options)
