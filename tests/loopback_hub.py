@@ -28,7 +28,7 @@ class LoopbackHub(ThreadingHTTPServer):
     dripping: parts of paths whose answers come byte by byte. pages: parts of paths that a web page answers, status 200.
     lies: (name, file) -> what is sent in its place. told: (name, file) -> what is said of it, beside the truth.
     requests: (path, headers) of all that was asked. heads: name -> its last commit. squashed: names whose history was
-    made one commit. ranges: whether parts of files are given; most: bytes after which
+    made one commit. large: name -> {digest: file} of all that Git-LFS holds of it, old versions, too. ranges: whether parts of files are given; most: bytes after which
     a connection ends.
     """
 
@@ -39,7 +39,7 @@ class LoopbackHub(ThreadingHTTPServer):
         self.repositories, self.facts, self.writers = {}, {}, {}
         self.silent, self.requests, self.commits, self.stored = [], [], [], {}
         self.dripping, self.pages, self.lies, self.told = [], [], {}, {}
-        self.heads, self.squashed = {}, []
+        self.heads, self.squashed, self.large = {}, [], {}
         self.closing = threading.Event()
         self.ranges, self.most = True, None
 
@@ -114,7 +114,7 @@ class Handler(BaseHTTPRequestHandler):
         asked = rest.pop(0) if rest else "revision"  # revision, tree or resolve
         if any(part in path for part in self.server.pages):
             return self._send(200, PAGE, **{"Content-Type": "text/html"})
-        revision = "/".join(rest) if asked == "revision" else rest.pop(0)
+        revision = "/".join(rest) if asked == "revision" else rest.pop(0) if rest else ""
         commit, files = self.server.revision(name, revision or "main")
         if self.server.facts.get(name, {}).get("private") and not self._may_write(name):
             files = (401, "RepoNotFound")
@@ -122,6 +122,8 @@ class Handler(BaseHTTPRequestHandler):
             return self._refuse(*files)
         if not is_api:
             return self._file(name, commit, files, "/".join(rest))
+        if asked == "lfs-files":
+            return self._json([_large(digest, file) for digest, file in self.server.large.get(name, {}).items()])
         if asked == "tree":
             return self._json([_entry(file, content) for file, content in files.items()])
         siblings = [_sibling(f, content) | self.server.told.get((name, f), {}) for f, content in files.items()]
@@ -146,6 +148,10 @@ class Handler(BaseHTTPRequestHandler):
         if "/super-squash/" in path:
             self.server.squashed.append(name)
             return self._json({"commit": self.server.moved(name)})
+        if path.endswith("/lfs-files/batch"):
+            for digest in json.loads(self.body)["deletions"]["sha"]:
+                del self.server.large[name][digest]
+            return self._json({})
         return self._commit(name, [json.loads(line) for line in self.body.splitlines()])
 
     def do_PUT(self):
@@ -199,6 +205,7 @@ class Handler(BaseHTTPRequestHandler):
                 files[value["path"]] = base64.b64decode(value["content"])
             elif line["key"] == "lfsFile":
                 files[value["path"]] = self.server.stored[value["oid"]]
+                self.server.large.setdefault(name, {})[value["oid"]] = value["path"]
             elif line["key"] == "deletedFile":
                 del files[value["path"]]
         self.server.commits.append((name, [line["key"] for line in lines]))
@@ -265,6 +272,11 @@ def _named(path: str) -> str:
 
 def _entry(file: str, content: bytes) -> dict:
     return {"type": "file", "path": file, "size": len(content), "oid": blob(content)}
+
+
+def _large(digest: str, file: str) -> dict:
+    """A file of Git-LFS, as the Hub lists it."""
+    return {"fileOid": digest, "filename": file, "oid": digest[:40], "pushedAt": "2026-01-01T00:00:00.000Z", "size": 1}
 
 
 def _mode(file: dict) -> dict:

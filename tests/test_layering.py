@@ -16,7 +16,7 @@ LEVELS = (
     ("sac.inference",),
     ("sac.repository", "sac.patience", "sac.promised", "sac.downloads", "sac.tensors"),
     ("sac.hub", "sac.cases", "sac.logins", "sac.export", "sac.overlay", "sac.metrics"),
-    ("sac.uploading", "sac.publish", "sac.deploy", "sac.keeping"),
+    ("sac.uploading", "sac.publish", "sac.deploy", "sac.snapshot", "sac.keeping"),
     ("sac.ui", "sac.commands", "sac.__main__", "training"),
     ("app",),
 )

@@ -104,5 +104,5 @@ def serve(page: gr.Blocks, serving: Serving, is_link: IsLink = no_link, **settin
 
 def _private(serving: Serving) -> list[str]:
     """What Gradio is told to serve in no case, should a handler ever return its path."""
-    names = [data_folder() / name for name in ("secret", "cases", "users")]
+    names = [data_folder() / name for name in ("secret", "cases", "users", ".keeping")]
     return [str(path.absolute()) for path in [*names, serving.auth_file] if path]
