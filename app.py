@@ -10,6 +10,7 @@ os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 
 from sac.commands.progress import shown
 from sac.errors import OptionError, SacError
+from sac.keeping import begun
 from sac.ui.cases.held import is_link
 from sac.ui.page import build_page, launch_settings  # Gradio reads the variable when it is imported
 from sac.ui.serving.launch import Serving, serve
@@ -28,7 +29,8 @@ def main() -> None:
         settle_model(os.environ.get("SAC_MODEL", ""))
         if parsed.share:
             agree(print, input)
-        page = build_page({"Teach": build_train_tab})
+        keeping = begun(os.environ.get("SAC_KEEP", ""))
+        page = build_page({"Teach": build_train_tab}, keeping)
         print(f"Open {serve(page, serving, is_link, **launch_settings())}", flush=True)
     except SacError as error:
         raise SystemExit(str(error)) from error
@@ -37,7 +39,8 @@ def main() -> None:
             print(f"For everybody with a login: {share(serving.address, page.server_port)}", flush=True)
         except OptionError as error:
             print(f"{error}; the page goes on for this machine alone.", flush=True)
-    page.block_thread()
+    with keeping:
+        page.block_thread()
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -5,7 +5,11 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import socket
+import subprocess
+import sys
+import threading
 import time
 import traceback
 from dataclasses import replace
@@ -27,6 +31,7 @@ from training.jobs import ASKED, RUN, STATUS
 TOKEN = "hf_the_owners_own_token"
 OTHERS = "hf_a_token_of_someone_else"
 KEPT = "datasets/owner/kept"
+ROOT = Path(__file__).parents[1]
 ME = Owner("local")
 FINISHED, RUNNING = "0" * 16, "1" * 16
 
@@ -295,3 +300,31 @@ def test_no_other_file_comes_into_the_folder(path, allowed):
 def test_the_names_are_those_of_trainings():
     assert (snapshot.ASKED, snapshot.STATUS, snapshot.RUN) == (ASKED, STATUS, RUN)
     assert snapshot.ONLY_TO_GO_ON == (places.STATE, places.EMBEDDINGS, places.PAUSE, places.CANCEL)
+
+
+# The page itself
+
+
+def test_the_page_keeps_at_once_and_when_it_is_ended(server, tmp_path):
+    folder = tmp_path / "data"
+    variables = {
+        **os.environ, "HF_ENDPOINT": server.address, "HF_TOKEN": TOKEN, "SAC_KEEP": "owner/kept", "SPACE_ID": "owner/cells",
+        "PYTHONUNBUFFERED": "1",
+    }  # fmt: skip
+    page = subprocess.Popen(
+        [sys.executable, "app.py", "--data-dir", str(folder)],
+        cwd=ROOT, env=variables, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    )  # fmt: skip
+    watchdog = threading.Timer(60, page.kill)
+    watchdog.start()
+    said = next((line for line in page.stdout if "http://" in line), "it ended")
+    while not server.commits and page.poll() is None:
+        time.sleep(0.05)
+    assert "http://" in said and "secret" in server.repositories[KEPT]
+    _train(folder, FINISHED, "done")
+    page.send_signal(signal.SIGTERM)
+    rest = page.stdout.read()
+    assert page.wait() == 0, rest
+    watchdog.cancel()
+    assert set(server.repositories[KEPT]) - {"cases/cases.db"} == ALL - {"cases/cases.db"}
+    assert TOKEN not in rest and keeping.EVERY == 5

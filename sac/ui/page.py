@@ -11,6 +11,8 @@ import gradio as gr
 from sac import __version__
 from sac.config import LIMITS
 from sac.errors import OptionError
+from sac.keeping import Keeping
+from sac.ui.banner import build_banner
 from sac.ui.cases.tab import build_cases_tab
 from sac.ui.opening import FIRST, forget
 from sac.ui.segment_tab import QUICK, Segmenting, build_segment_tab
@@ -23,6 +25,7 @@ CSS = """
 .gradio-container > .main { padding: 0 !important; }
 #sac-title h1 { margin: 0; font-size: 1.5rem; }
 #sac-title p { margin: 2px 0 0; opacity: .75; }
+#sac-banner { border-left: 4px solid var(--border-color-primary); padding: 2px 12px; font-size: .9rem; }
 #sac-shared { border-left: 4px solid var(--color-accent); padding: 6px 12px; background: var(--background-fill-secondary); }
 #sac-case-changed { align-items: center; border-left: 4px solid #d97706; padding: 6px 12px; background: var(--background-fill-secondary); }
 #sac-links table { font-size: .8rem; display: table; width: 100%; line-height: 1.3; }
@@ -46,13 +49,14 @@ More = Callable[[Segmenting], None]
 """Lays out one more tab, which may use what the first one holds."""
 
 
-def build_page(more: dict[str, More] | None = None) -> gr.Blocks:
+def build_page(more: dict[str, More] | None = None, keeping: Keeping | None = None) -> gr.Blocks:
     """The whole page, ready to launch with `launch_settings()`. more: further tabs by their names."""
     with gr.Blocks(title="Segment Any Cell", delete_cache=SWEEP, analytics_enabled=False) as page:
         gr.Markdown(
             f"# Segment Any Cell\nEvery nucleus of a microscopy image, with the prompts that found it. {__version__}",
             elem_id="sac-title",
         )
+        build_banner(page, keeping or Keeping())
         key = visitor_key()
         arrived = page.load(kept_key, key, key, **QUICK)
         with gr.Tabs() as tabs:
