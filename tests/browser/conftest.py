@@ -65,12 +65,12 @@ def open_page(browser, address):
     def is_outside(url):
         return url.startswith("http") and not url.startswith(address.rstrip("/"))
 
-    def open_tab(**settings):
+    def open_tab(url=address, **settings):
         tab = browser.new_context(viewport={"width": 1440, "height": 950}, **settings).new_page()
         tab.on("console", lambda message: wrong.append(message.text) if message.type == "error" else None)
         tab.on("pageerror", lambda error: wrong.append(str(error)))
         tab.on("request", lambda request: wrong.append(request.url) if is_outside(request.url) else None)
-        tab.goto(address)
+        tab.goto(url)
         tab.wait_for_selector("#sac-canvas")
         tabs.append(tab)
         return Stage(tab)

@@ -1,0 +1,126 @@
+"""Cases in a real Chromium: saved, shared by links, opened on another machine, commented, edited by two, deleted."""
+
+import re
+
+SEEN = "#sac-canvas[data-case={level}][data-version='{version}']"
+
+
+def seen(stage, level, version):
+    """Waits until the canvas shows a case at a level and in a version."""
+    stage.tab.wait_for_selector(SEEN.format(level=level, version=version), timeout=30_000)
+    return stage
+
+
+def saved(open_page):
+    """A tab with an example that was saved as a case, the panel open."""
+    stage = open_page().example()
+    stage.tab.click("#sac-save")
+    seen(stage, "own", 1)
+    stage.tab.get_by_text("Case: save and share").click()
+    return stage
+
+
+def link(stage, words):
+    """A new link, To look, or To look and edit."""
+    tab, before = stage.tab, stage.tab.locator("#sac-links tr").count()
+    tab.locator("#sac-link-level").get_by_text(words, exact=True).click()
+    tab.click("#sac-link-make")
+    tab.wait_for_function(f"document.querySelectorAll('#sac-links tr').length > {before}")
+    field = tab.locator("#sac-link-url").locator("input, textarea")
+    field.wait_for()
+    tab.wait_for_function(
+        "old => document.querySelector('#sac-link-url :is(input, textarea)').value !== old", arg=stage.old
+    )
+    stage.old = field.input_value()
+    return stage.old
+
+
+def comment(stage, text):
+    """Pins a comment to the middle of the picture."""
+    tab, before = stage.tab, stage.count("comments")
+    tab.click("[data-tool=comment]")
+    stage.click(300, 300)
+    tab.fill(".sac-note textarea", text)
+    tab.click("#sac-note-add")
+    tab.wait_for_selector(f"#sac-canvas[data-comments='{before + 1}']")
+    tab.click("[data-tool=inside]")
+
+
+def delete_one(stage):
+    stage.tab.keyboard.press("Escape")
+    stage.tab.keyboard.press(".")
+    return stage.press("Delete")
+
+
+def test_a_case_is_shared_looked_at_edited_by_two_and_closed(open_page):
+    owner = saved(open_page)
+    owner.old = ""
+    comment(owner, "One nucleus, or <b>two</b>?")
+    look, edit = link(owner, "To look"), link(owner, "To look and edit")
+    assert re.fullmatch(r"http://[^/]+/\?case=[\w-]{32}", look) and look != edit
+
+    viewer = seen(open_page(look), "view", 1)
+    assert viewer.count("nuclei") == owner.count("nuclei") and viewer.colours() > 100
+    assert "One nucleus, or <b>two</b>?" in viewer.tab.inner_text(".sac-comments")
+    assert not viewer.tab.is_visible("#sac-segment") and not viewer.tab.is_visible("#sac-undo")
+    assert not viewer.tab.is_visible("#sac-save")
+    assert viewer.download().suggested_filename.endswith(".zip")
+
+    editor = seen(open_page(edit), "edit", 1)
+    delete_one(editor).tab.click("#sac-save")
+    seen(editor, "edit", 2)
+    comment(editor, "Gone.")
+
+    delete_one(owner).tab.keyboard.press("Control+s")
+    owner.tab.wait_for_selector("#sac-case-both")
+    assert "saved meanwhile, as version 2" in owner.tab.inner_text("#sac-case-changed")
+    owner.tab.click("#sac-case-both")
+    seen(owner, "own", 3)
+    assert not owner.tab.is_visible("#sac-case-both") and owner.count("comments") == 2
+
+    delete_one(editor).tab.click("#sac-save")
+    editor.tab.click("#sac-case-reload")
+    seen(editor, "edit", 3)
+    assert editor.count("nuclei") == owner.count("nuclei")
+
+    owner.tab.click("#sac-link-revoke")  # the newest: the one to edit
+    owner.tab.wait_for_function("document.querySelector('#sac-links').textContent.includes('revoked')")
+    delete_one(editor)
+    assert "no such case" in editor.said and editor.count("nuclei") == 0
+    late = open_page(edit)
+    late.tab.wait_for_selector("#sac-shared >> text=no such case")
+    assert late.count("nuclei") == 0
+
+
+def test_the_shelf(open_page, tmp_path):
+    stage = saved(open_page)
+    tab, cards = stage.tab, stage.tab.locator(".sac-cards li")
+
+    def counted(number):
+        tab.wait_for_selector(f".sac-shelf[data-cases='{number}']")
+
+    def deed(name, which=0):
+        cards.nth(which).get_by_role("button", name=name).click()
+
+    tab.get_by_role("tab", name="Cases").click()
+    cards.first.wait_for()
+    count = cards.count()
+    with tab.expect_download() as download:
+        deed("Download")
+    download.value.save_as(tmp_path / "mine.saccase")
+    tab.set_input_files(
+        "#sac-cases-import input[type=file], input[type=file][accept*=saccase]", tmp_path / "mine.saccase"
+    )
+    counted(count + 1)
+    deed("Duplicate")
+    counted(count + 2)
+    deed("Rename")
+    tab.fill(".sac-cards input", "Left & <i>right</i>")
+    tab.keyboard.press("Enter")
+    tab.wait_for_selector(".sac-cards b >> text=Left & <i>right</i>")
+    deed("Delete", 1)
+    tab.click(".sac-sure")
+    counted(count + 1)
+    deed("Open")
+    seen(stage, "own", 1)
+    tab.wait_for_selector("#sac-segment")
