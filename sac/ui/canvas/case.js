@@ -57,11 +57,16 @@ function commentRow(comment, index) {
   text.textContent = comment.text
   by.textContent = signed(comment)
   row.append(number, text, by)
-  row.addEventListener('click', () => { noted = { id: comment.id }; centre(comment); showNote() })
+  row.addEventListener('click', () => { noted = { id: comment.id }; if (!isInView(comment)) centre(comment); showNote() })
   return row
 }
 
 const signed = c => [c.author, new Date(c.at * 1000).toLocaleString(undefined, { dateStyle: 'medium', timeStyle: 'short' }), c.done ? 'settled' : ''].filter(Boolean).join(' · ')
+
+function isInView(at) {
+  const [x, y] = onScreen(at)
+  return x > PIN && y > PIN && x < view.clientWidth - PIN && y < view.clientHeight - PIN
+}
 
 function centre(at) {
   left = view.clientWidth / 2 - at.x * zoom
