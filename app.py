@@ -10,9 +10,12 @@ os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 
 from sac.commands.progress import shown
 from sac.errors import OptionError, SacError
-from sac.keeping import begun
+from sac.space.keeping import begun
 from sac.ui.cases.held import is_link
-from sac.ui.page import build_page, launch_settings  # Gradio reads the variable when it is imported
+from sac.ui.page import (  # Gradio reads the variable when it is imported
+    build_page,
+    launch_settings,
+)
 from sac.ui.serving.launch import Serving, serve
 from sac.ui.serving.share import agree, share
 from sac.ui.work import settled

@@ -19,12 +19,12 @@ from safetensors.torch import save_file
 from segment_anything.modeling import Sam
 from torch import Tensor
 
-from sac import downloads
 from sac.config import LIMITS, SACConfig
-from sac.downloads import Progress, silent
 from sac.errors import CheckpointError, OptionError
 from sac.model.sac import SAC
 from sac.model.sam import build_sam, from_transformers
+from sac.remote import downloads
+from sac.remote.downloads import Progress, silent
 from sac.tensors import check_fit, check_keys, check_rank, load_strictly, read_base, read_tensors
 
 WEIGHTS = Path(__file__).parent / "weights"

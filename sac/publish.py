@@ -10,7 +10,7 @@ from huggingface_hub import HfApi
 
 from sac import hub
 from sac.errors import CheckpointError
-from sac.uploading import commit, judge, sent
+from sac.remote.uploading import commit, judge, sent
 
 HEAD = re.compile(r"---[ \t]*\r?\n(.*?)\r?\n---[ \t]*(?:\r?\n|$)", re.DOTALL)
 """What the Hub reads of a card: YAML between two lines of ---."""

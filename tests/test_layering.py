@@ -14,21 +14,20 @@ LEVELS = (
     ("sac.decoding",),
     ("sac.model", "sac.prompts", "sac.images", "sac.intensities", "sac.labels", "sac.bundle"),
     ("sac.inference",),
-    ("sac.repository", "sac.patience", "sac.promised", "sac.downloads", "sac.tensors"),
+    ("sac.remote", "sac.tensors"),
     ("sac.hub", "sac.cases", "sac.logins", "sac.export", "sac.overlay", "sac.metrics"),
-    ("sac.uploading", "sac.publish", "sac.deploy", "sac.snapshot", "sac.keeping"),
+    ("sac.publish", "sac.space"),
     ("sac.ui", "sac.commands", "sac.__main__", "training"),
     ("app",),
 )
 """From the ground up. A module may import its own level and those before it."""
 
 TORCH = ("sac.model", "sac.inference.predictor", "sac.hub", "sac.tensors", "training")
-SENDING = ("sac.uploading", "sac.publish", "sac.deploy", "sac.keeping")
 HOMES = {
     **dict.fromkeys(("torch", "torchvision", "segment_anything", "peft", "accelerate", "safetensors"), TORCH),
     "gradio": ("app", "sac.ui", "training.tab*"),
     "gradio_client": ("app", "sac.ui", "training.tab*"),
-    "huggingface_hub": ("sac.repository", "sac.downloads", *SENDING, "training.datasets"),
+    "huggingface_hub": ("sac.remote", "sac.publish", "sac.space", "training.datasets"),
 }
 """Heavy libraries, and who may import them."""
 

@@ -128,7 +128,7 @@ def test_an_incomplete_checkpoint_is_not_uploaded(server, saved, tmp_path, file)
 
 def test_a_hub_that_falls_silent_is_given_up(server, saved, monkeypatch):
     server.silent.append("preupload")
-    monkeypatch.setattr("sac.repository.PATIENCE", 1)
+    monkeypatch.setattr("sac.remote.repository.PATIENCE", 1)
     begun = time.monotonic()
     assert "fell silent" in _refusal(saved, "owner/small", TOKEN)
     assert time.monotonic() - begun < 15

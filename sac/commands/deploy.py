@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from sac.deploy import deploy
-from sac.uploading import TOKEN_FILE, own_token
+from sac.remote.uploading import TOKEN_FILE, own_token
+from sac.space.deploy import deploy
 
 
 def add(commands: argparse._SubParsersAction) -> None:

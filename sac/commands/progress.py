@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from tqdm import tqdm
 
-from sac.downloads import Progress
+from sac.remote.downloads import Progress
 
 
 @contextmanager

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from sac.publish import push
-from sac.uploading import TOKEN_FILE, own_token
+from sac.remote.uploading import TOKEN_FILE, own_token
 
 
 def add(commands: argparse._SubParsersAction) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import gradio as gr
 
 from sac.config import data_folder
-from sac.keeping import EVERY, OFF, ON, OVERTAKEN, UNFETCHED, Keeping
+from sac.space.keeping import EVERY, OFF, ON, OVERTAKEN, UNFETCHED, Keeping
 from sac.ui.segment_tab import QUICK
 
 MOUNTS = Path("/proc/mounts")

@@ -11,11 +11,11 @@ from functools import lru_cache
 from typing import Any, TypeVar
 
 from sac import hub
-from sac.downloads import silent
 from sac.errors import SacError
 from sac.images import Image
 from sac.inference.predictor import Embedding
 from sac.model.sac import SAC
+from sac.remote.downloads import silent
 
 try:
     from spaces import GPU  # a Space has it; it does nothing but on ZeroGPU

@@ -11,7 +11,7 @@ from pathlib import Path
 from sac import hub
 from sac.config import data_folder
 from sac.errors import CheckpointError, OptionError
-from sac.repository import NAME
+from sac.remote.repository import NAME
 
 EMBEDDED = {"nuclei": "nuclei (general)", "nuclei-he": "nuclei-he (H&E, stains)"}
 OWN = re.compile(r"[0-9a-f]{16}")

@@ -11,7 +11,7 @@ import gradio as gr
 from sac import __version__
 from sac.config import LIMITS
 from sac.errors import OptionError
-from sac.keeping import Keeping
+from sac.space.keeping import Keeping
 from sac.ui.banner import build_banner
 from sac.ui.cases.tab import build_cases_tab
 from sac.ui.opening import FIRST, forget

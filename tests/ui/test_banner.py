@@ -7,7 +7,7 @@ from pathlib import Path
 import gradio as gr
 import pytest
 
-from sac.keeping import OFF, ON, OVERTAKEN, UNFETCHED, Keeping
+from sac.space.keeping import OFF, ON, OVERTAKEN, UNFETCHED, Keeping
 from sac.ui import banner
 from sac.ui.page import build_page
 

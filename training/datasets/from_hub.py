@@ -21,7 +21,7 @@ from huggingface_hub.utils import build_hf_headers, hf_raise_for_status
 from sac.config import LIMITS
 from sac.decoding.decoded import spoken
 from sac.errors import DataError
-from sac.repository import NAME, PATIENCE, asked
+from sac.remote.repository import NAME, PATIENCE, asked
 from training.datasets import table
 from training.datasets.sample import Sample
 

@@ -204,14 +204,14 @@ def test_visitors_who_ask_for_the_same_at_once_share_one_download(server):
 
 def test_silence_ends_a_download_and_length_does_not(server, monkeypatch):
     """A file that takes 2 s, five bytes in each: fast enough where one byte in half a second is, else as good as silent."""
-    monkeypatch.setattr("sac.patience.SILENCE", 0.5)
-    monkeypatch.setattr("sac.patience.CRAWL", 10)
+    monkeypatch.setattr("sac.remote.patience.SILENCE", 0.5)
+    monkeypatch.setattr("sac.remote.patience.CRAWL", 10)
     server.repositories["owner/name"][hub.CONFIG] = b"{        }"
     server.dripping.append(f"resolve/{COMMIT}/{hub.CONFIG}")
     begun = time.monotonic()
     assert "it is silent" in _refusal("owner/name")
     assert time.monotonic() - begun < 1.5
-    monkeypatch.setattr("sac.patience.CRAWL", 1)
+    monkeypatch.setattr("sac.remote.patience.CRAWL", 1)
     assert hub.fetch("owner/name") == PINNED and _kept(PINNED)[hub.CONFIG] == b"{        }"
 
 

@@ -17,8 +17,8 @@ import yaml
 from loopback_hub import serving, spoken_to
 
 from sac.commands import deploy as command
-from sac.deploy import ROOT, deploy, linked, needed, superseded, without_tests
 from sac.errors import HubError
+from sac.space.deploy import ROOT, deploy, linked, needed, superseded, without_tests
 
 TOKEN = "hf_the_owners_own_token"
 OTHERS = "hf_a_token_of_someone_else"
@@ -197,7 +197,7 @@ def test_a_copy_that_is_not_whole_goes_nowhere(server, small):
 
 def test_a_hub_that_falls_silent_is_given_up(server, small, monkeypatch):
     server.silent.append("preupload")
-    monkeypatch.setattr("sac.repository.PATIENCE", 1)
+    monkeypatch.setattr("sac.remote.repository.PATIENCE", 1)
     begun = time.monotonic()
     assert "fell silent" in _refusal("owner/cells", TOKEN, small)
     assert time.monotonic() - begun < 15

@@ -8,9 +8,9 @@ from pathlib import Path
 from huggingface_hub import HfApi
 
 from sac.errors import HubError
-from sac.uploading import commit, judge, sent
+from sac.remote.uploading import commit, judge, sent
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 SINGLE = ("app.py", "README.md", "LICENSE")
 FOLDERS = ("sac", "training")
 REQUIREMENTS = "requirements.txt"

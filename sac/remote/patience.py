@@ -8,7 +8,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, wait
 from typing import TypeVar
 
-from sac.repository import Silence
+from sac.remote.repository import Silence
 
 SILENCE = 7
 """Seconds without news after which something is given up; an answer and its first file may be silent in turn."""

@@ -19,19 +19,19 @@ import numpy as np
 import pytest
 from loopback_hub import serving, spoken_to
 
-from sac import keeping, snapshot
 from sac.cases import Cases, Owner, Work
 from sac.config import LIMITS
 from sac.errors import HubError
 from sac.images import Image
-from sac.keeping import LIST, OFF, ON, OVERTAKEN, UNFETCHED, Keeping, begun
+from sac.space import keeping, snapshot
+from sac.space.keeping import LIST, OFF, ON, OVERTAKEN, UNFETCHED, Keeping, begun
 from training import places
 from training.jobs import ASKED, RUN, STATUS
 
 TOKEN = "hf_the_owners_own_token"
 OTHERS = "hf_a_token_of_someone_else"
 KEPT = "datasets/owner/kept"
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 ME = Owner("local")
 FINISHED, RUNNING = "0" * 16, "1" * 16
 
@@ -222,7 +222,7 @@ def test_what_could_not_be_fetched_is_not_overwritten(server, used, tmp_path, fa
 
 
 def test_a_silent_hub_is_not_waited_for(server, used, tmp_path, monkeypatch):
-    monkeypatch.setattr("sac.patience.SILENCE", 1)
+    monkeypatch.setattr("sac.remote.patience.SILENCE", 1)
     _begun(used).snapshot()
     server.silent.append("resolve")
     begun = time.monotonic()

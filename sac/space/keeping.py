@@ -19,9 +19,9 @@ from huggingface_hub.utils import build_hf_headers, hf_raise_for_status
 
 from sac.config import data_folder
 from sac.errors import HubError, SacError
-from sac.patience import Meter, patiently
-from sac.snapshot import File, Snapshot, copied, is_fresh, keeper, marks, put_back, staged
-from sac.uploading import CLIENTS, commit, judge, refused, sent, status_of
+from sac.remote.patience import Meter, patiently
+from sac.remote.uploading import CLIENTS, commit, judge, refused, sent, status_of
+from sac.space.snapshot import File, Snapshot, copied, is_fresh, keeper, marks, put_back, staged
 
 EVERY = 5
 """Minutes between two snapshots."""

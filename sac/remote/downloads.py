@@ -26,9 +26,9 @@ from huggingface_hub.hf_api import ModelInfo
 from huggingface_hub.utils import build_hf_headers, hf_raise_for_status, validate_repo_id
 
 from sac.errors import CheckpointError
-from sac.patience import TICK, Meter, patiently
-from sac.promised import Promised
-from sac.repository import NAME, asked, gated, passes
+from sac.remote.patience import TICK, Meter, patiently
+from sac.remote.promised import Promised
+from sac.remote.repository import NAME, asked, gated, passes
 
 REVISION = re.compile(r"(?!.*(\.\.|//))\w[\w./-]{0,250}(?<![/.])")
 COMMIT = re.compile(r"[0-9a-f]{40}")

@@ -12,7 +12,7 @@ from httpx2 import HTTPError
 from huggingface_hub import CommitInfo, CommitOperationAdd, CommitOperationDelete, HfApi, get_token
 
 from sac.errors import HubError, SacError
-from sac.repository import NAME
+from sac.remote.repository import NAME
 
 TOKEN = re.compile(r"[!-~]+")
 """What an HTTP header takes; of anything else, the client's own error would repeat the token."""
