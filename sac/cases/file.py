@@ -5,12 +5,14 @@ from __future__ import annotations
 import io
 import json
 import math
+import os
 import re
+import struct
 import zipfile
 import zlib
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -20,7 +22,16 @@ from sac.errors import CaseError
 
 SUFFIX = ".saccase"
 TOLD = "case.json"
-MEMBER = re.compile(r"(pixels|values|truth|labels-\d{1,2})\.npy")
+MEMBER = re.compile(r"(pixels|values|truth|labels-[0-9]{1,2})\.npy")
+MEMBERS = 110
+DIRECTORY = 2**16
+"""Bytes that the list of so many members takes at most."""
+END, END_64 = struct.Struct("<4s4H2LH"), b"PK\x06\x07"
+"""The last bytes of a zip without a comment; what stands before them in one that is longer than a case may be."""
+HEADER = re.compile(
+    r"\{'descr': '([<>|][uif][1248])', 'fortran_order': False, 'shape': \(([0-9]{1,9}(?:, [0-9]{1,9}){1,2})\), \} *\n"
+)
+"""All that NumPy writes before an array such as those of a case."""
 TOLD_BYTES = 64 * 2**20
 NO_CASE = "is not a case, or it is damaged; a file that was downloaded from Cases is accepted"
 
@@ -39,24 +50,36 @@ def to_file(name: str, told: str, arrays: dict[str, np.ndarray], comments: list[
 
 def from_file(path: Path) -> tuple[str, str, dict[str, np.ndarray], list[Comment]]:
     """Name, JSON of the work, arrays and comments. Raises CaseError for all that is no such file, or too large."""
-    if path.stat().st_size > LIMITS.case:
-        raise CaseError(f"{path.name} is larger than {LIMITS.case >> 20} MB.")
     try:
-        with zipfile.ZipFile(path) as archive:
-            return _read(archive)
+        if path.stat().st_size > LIMITS.case:
+            raise CaseError(f"{path.name} is larger than {LIMITS.case >> 20} MB.")
+        with path.open("rb") as stream:
+            _check_end(stream)
+            with zipfile.ZipFile(stream) as archive:
+                return _read(archive)
     except (
-        zipfile.BadZipFile, zlib.error, ValueError, KeyError, TypeError, AttributeError, EOFError, OSError,
-        RecursionError, OverflowError, NotImplementedError, RuntimeError, SyntaxError,
+        zipfile.BadZipFile, zlib.error, struct.error, ValueError, KeyError, TypeError, AttributeError, EOFError, OSError,
+        OverflowError, RuntimeError,
     ) as error:  # fmt: skip
         raise CaseError(f"{path.name} {NO_CASE}.") from error
 
 
+def _check_end(stream: BinaryIO) -> None:
+    """Raises ValueError where a zip says that it has very many members: only to list them would take long."""
+    stream.seek(-END.size - 20, os.SEEK_END)
+    longer, last = stream.read(20), stream.read()
+    mark, _, _, _, count, size, _, comment = END.unpack(last)
+    if mark != b"PK\x05\x06" or comment or longer[:4] == END_64 or count > MEMBERS or size > DIRECTORY:
+        raise ValueError("no zip, or one of very many members")
+
+
 def _read(archive: zipfile.ZipFile) -> tuple[str, str, dict[str, np.ndarray], list[Comment]]:
     members = {info.filename: info for info in archive.infolist()}
-    if len(members) != len(archive.infolist()) or len(members) > 110:
+    if len(members) != len(archive.infolist()) or len(members) > MEMBERS:
         raise ValueError("members twice, or too many")
-    room = LIMITS.values + 200 * LIMITS.pixels
-    if members[TOLD].file_size > TOLD_BYTES or sum(m.file_size for m in members.values()) > room:
+    if any(m.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) for m in members.values()):
+        raise ValueError("packed in a way that may take any memory")
+    if members[TOLD].file_size > TOLD_BYTES or sum(m.file_size for m in members.values()) > LIMITS.desk:
         raise ValueError("too large when unpacked")
     head = json.loads(archive.read(TOLD))
     arrays = {}
@@ -71,18 +94,27 @@ def _read(archive: zipfile.ZipFile) -> tuple[str, str, dict[str, np.ndarray], li
 
 
 def _array(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> np.ndarray:
-    """An array whose header claims no more than its member holds, and is allowed."""
+    """An array whose header claims just what its member holds, and is allowed."""
     with archive.open(info) as member:
-        version = np.lib.format.read_magic(member)
-        reader = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}[version]
-        shape, _, dtype = reader(member)
+        shape, dtype, begin = _header(member)
     wanted = math.prod(shape) * dtype.itemsize
-    if dtype.kind not in "uif" or len(shape) not in (2, 3) or not 0 < wanted <= min(info.file_size, LIMITS.values):
+    if not 0 < wanted <= LIMITS.values or begin + wanted != info.file_size:
         raise ValueError("an array that is none of a case's")
     if math.prod(shape[:2]) > LIMITS.pixels or (len(shape) == 3 and shape[2] > LIMITS.samples):
         raise ValueError("more pixels than an image may have")
     with archive.open(info) as member:
         return np.lib.format.read_array(member, allow_pickle=False)
+
+
+def _header(member: BinaryIO) -> tuple[tuple[int, ...], np.dtype, int]:
+    """Shape, type and first byte of an array. Read letter by letter: NumPy would evaluate it as an expression."""
+    if np.lib.format.read_magic(member) != (1, 0):
+        raise ValueError("an array of a later format")
+    length = int.from_bytes(member.read(2), "little")
+    found = HEADER.fullmatch(member.read(length).decode("latin1"))
+    if not found:
+        raise ValueError("an array of another kind")
+    return tuple(map(int, found[2].split(", "))), np.dtype(found[1]), member.tell()
 
 
 def _comment(told: dict[str, Any]) -> Comment:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import zlib
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -20,6 +21,10 @@ Variant = tuple[str, str]
 """Model and mode."""
 FORMAT = 1
 THUMBNAIL = (176, 132)
+MOST = 2**30
+"""The highest number of a nucleus or a point: more than any picture has, with room for those to come."""
+TEXTS = 1000, 2000
+"""Notes or names of channels that are kept, and letters of each."""
 KINDS = "uif"
 """Kinds of numbers that an array may hold: unsigned, signed, floating."""
 
@@ -56,8 +61,8 @@ def packed(work: Work) -> tuple[str, dict[str, np.ndarray]]:
         "format": FORMAT,
         "image": {
             "microns": image.microns,
-            "notes": list(image.notes),
-            "channels": list(image.channels),
+            "notes": _cut(image.notes),
+            "channels": _cut(image.channels),
             "channel": image.channel,
             "bands": image.values.shape[2],
         },
@@ -82,14 +87,19 @@ def unpacked(told: str, arrays: dict[str, np.ndarray], name: str) -> Work:
 
 
 def to_bytes(array: np.ndarray) -> bytes:
-    """An array as NumPy's own file format, deflated."""
-    stream = io.BytesIO()
+    """An array as NumPy's own file format, deflated piece by piece: an array may be large."""
+    stream = _Deflated()
     np.lib.format.write_array(stream, np.ascontiguousarray(array), allow_pickle=False)
-    return zlib.compress(stream.getvalue(), 1)
+    return stream.finished()
 
 
 def from_bytes(content: bytes) -> np.ndarray:
     return np.lib.format.read_array(io.BytesIO(zlib.decompress(content)), allow_pickle=False)
+
+
+def cleaned(text: str) -> str:
+    """Text that can be written anywhere: halves of letters, which JSON may bring, become question marks."""
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def thumbnail(pixels: np.ndarray) -> bytes:
@@ -100,6 +110,19 @@ def thumbnail(pixels: np.ndarray) -> bytes:
     stream = io.BytesIO()
     small.save(stream, "JPEG", quality=80)
     return stream.getvalue()
+
+
+class _Deflated:
+    """A file to write to, whose content is packed on the way."""
+
+    def __init__(self):
+        self._packing, self._parts = zlib.compressobj(1), []
+
+    def write(self, content: bytes) -> None:
+        self._parts.append(self._packing.compress(content))
+
+    def finished(self) -> bytes:
+        return b"".join([*self._parts, self._packing.flush()])
 
 
 def _is_part(values: np.ndarray, pixels: np.ndarray) -> bool:
@@ -121,7 +144,7 @@ def _session_told(session: Session) -> dict[str, Any]:
         "points": {n: [p.x, p.y, p.kind, p.by_hand, p.on] for n, p in session.points.items()},
         "rows": {n: [[list(p) for p in row.points], row.box and list(row.box)] for n, row in session.rows.items()},
         "last": session.last,
-        "notes": list(session.notes),
+        "notes": _cut(session.notes),
     }
 
 
@@ -129,14 +152,15 @@ def _work(told: dict[str, Any], arrays: dict[str, np.ndarray], name: str) -> Wor
     if told["format"] != FORMAT:
         raise CaseError(f"The case has format {told['format']!r}; {FORMAT} is accepted: update the app.")
     pixels, facts = arrays["pixels"], told["image"]
-    values = arrays.get("values", pixels[..., : _whole(facts["bands"], 1, LIMITS.samples)])
+    bands = _whole(facts["bands"], 1, LIMITS.samples)
+    values = arrays.get("values", pixels if bands == pixels.shape[2] else pixels[..., :bands])
     _check(values.ndim == 3 and values.dtype.kind in KINDS and pixels.size and len(pixels.shape) == 3)
     _check(pixels.shape[0] * pixels.shape[1] <= LIMITS.pixels and values.nbytes <= LIMITS.values)
     channels = _texts(facts["channels"])
     image = Image(
         name,
         pixels,
-        None if facts["microns"] is None else _number(facts["microns"]),
+        None if facts["microns"] is None else _positive(facts["microns"]),
         _texts(facts["notes"]),
         values,
         channels,
@@ -146,11 +170,12 @@ def _work(told: dict[str, Any], arrays: dict[str, np.ndarray], name: str) -> Wor
         _variant(part["variant"]): _session(part, arrays[f"labels-{number}"], image.size)
         for number, part in enumerate(told["sessions"])
     }
+    _check(all(mode == session.options.mode for (_, mode), session in sessions.items()))
     shown = None if told["shown"] is None else _variant(told["shown"])
     _check(shown is None or shown in sessions)
     truth = arrays.get("truth")
-    _check(truth is None or (truth.shape == image.size and truth.dtype.kind in "ui"))
-    models = {str(key): str(value)[:200] for key, value in told["models"].items()}
+    _check(truth is None or (truth.shape == image.size and truth.dtype == np.int32 and truth.min(initial=0) >= 0))
+    models = {_text(key, 200): cleaned(str(value)[:200]) for key, value in told["models"].items()}
     return Work(image, sessions, shown, _text(told["notes"], LIMITS.notes), truth, models)
 
 
@@ -162,15 +187,36 @@ def _session(told: dict[str, Any], labels: np.ndarray, size: tuple[int, int]) ->
         for n, (x, y, kind, hand, on) in told["points"].items()
     }
     rows = {
-        int(n): Row(tuple((_whole(p, 1, 2**31), _whole(label, 0, 1)) for p, label in asked), box and _box(box))
+        int(n): Row(
+            tuple((_whole(p, 1, MOST), _whole(label, 0, 1)) for p, label in asked), None if box is None else _box(box)
+        )
         for n, (asked, box) in told["rows"].items()
     }
-    last = _whole(told["last"], 0, 2**31 - 1)
-    _check(labels.min(initial=0) >= 0 and set(np.unique(labels).tolist()) - {0} == set(nuclei))
-    _check(max([*nuclei, *(rows if told["options"]["mode"] == "instances" else ()), 0]) <= last)
+    last = _whole(told["last"], 0, MOST)
+    _check(labels.min(initial=0) >= 0 and _numbers(labels) == set(nuclei))
+    options = _options(told["options"])
+    _check(max([*nuclei, *(rows if options.mode == "instances" else ()), 0]) <= last)
+    _check(min(rows, default=1) >= 1 and max(rows, default=1) <= MOST)
     _check(all(p in points for row in rows.values() for p, _ in row.points))
     _check(set(points) == set(range(1, len(points) + 1)))
-    return Session(labels, SegmentOptions(**told["options"]), nuclei, points, rows, last, _texts(told["notes"]))
+    return Session(labels, options, nuclei, points, rows, last, _texts(told["notes"]))
+
+
+def _numbers(labels: np.ndarray) -> set[int]:
+    """Numbers other than 0 on a map. Sorting a large one takes many times as long as ticking them off."""
+    if labels.max(initial=0) > labels.size:
+        return set(np.unique(labels).tolist()) - {0}
+    seen = np.zeros(int(labels.max(initial=0)) + 1, bool)
+    seen[labels] = True
+    return set(np.flatnonzero(seen).tolist()) - {0}
+
+
+def _options(told: dict[str, Any]) -> SegmentOptions:
+    """Options whose values are of the kind that they should be; JSON may lose a decimal point."""
+    usual = asdict(SegmentOptions())
+    for name, value in told.items():
+        _check(type(value) is type(usual[name]) or (type(usual[name]) is float and type(value) is int))
+    return SegmentOptions(**told)
 
 
 def _nucleus(fact: list, size: tuple[int, int]) -> Nucleus:
@@ -206,6 +252,11 @@ def _number(value: Any) -> float:
     return value
 
 
+def _positive(value: Any) -> float:
+    _check(_number(value) > 0)
+    return value
+
+
 def _truth(value: Any) -> bool:
     _check(type(value) is bool)
     return value
@@ -213,9 +264,14 @@ def _truth(value: Any) -> bool:
 
 def _text(value: Any, most: int) -> str:
     _check(isinstance(value, str) and len(value) <= most)
-    return value
+    return cleaned(value)
 
 
 def _texts(values: Any) -> tuple[str, ...]:
-    _check(isinstance(values, list) and len(values) <= 1000)
-    return tuple(_text(value, 2000) for value in values)
+    _check(isinstance(values, list) and len(values) <= TEXTS[0])
+    return tuple(_text(value, TEXTS[1]) for value in values)
+
+
+def _cut(texts: Iterable[str]) -> list[str]:
+    """As much of texts, which may be a file's, as `_texts` takes."""
+    return [text[: TEXTS[1]] for text in texts][: TEXTS[0]]
