@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import secrets
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+from sac.cases.facts import GONE
 from sac.errors import CaseError
 
 PATIENCE = 30
 """Seconds that one writer waits for the others."""
 FULL = "The disk is full: nothing was saved and nothing was lost; free some space, then save again."
 DAMAGED = "The database of cases is damaged: restore a backup."
+UNUSABLE = "The folder of cases cannot be used: see to its permissions and its disk, or set SAC_DATA_DIR to another."
+CROWDED = "Too many are saving at once: try again in a moment."
+NO_ROOM = ("SQLITE_FULL", "SQLITE_IOERR_WRITE", "SQLITE_IOERR_FSYNC", "SQLITE_IOERR_SHMSIZE", "SQLITE_IOERR_TRUNCATE")
+"""What SQLite reports where a disk, or a quota, has no room left."""
 
 MIGRATIONS = (
     """
@@ -52,9 +60,11 @@ MIGRATIONS = (
 
 def prepare(path: Path) -> None:
     """Makes the database where there is none, and brings an older one to this schema. Raises CaseError for a newer."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with open(os.open(path, os.O_RDWR | os.O_CREAT, 0o600)):
-        pass
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+    except OSError as error:
+        raise CaseError(UNUSABLE) from error
     with said(), closing(_connected(path)) as database:
         version = _version(database)
         if version == len(MIGRATIONS):
@@ -63,11 +73,7 @@ def prepare(path: Path) -> None:
             database.execute("PRAGMA auto_vacuum = INCREMENTAL")
         database.execute("PRAGMA journal_mode = WAL")
         with _transaction(database):
-            version = _version(database)  # again: another process may have been faster
-            for migration in MIGRATIONS[version:]:
-                for statement in migration.split(";"):
-                    database.execute(statement)
-            database.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
+            _migrate(database, _version(database), len(MIGRATIONS))  # again: another process may have been faster
 
 
 @contextmanager
@@ -88,49 +94,117 @@ def writing(path: Path) -> Iterator[sqlite3.Connection]:
 def swept(path: Path) -> None:
     """Gives back the room of what was deleted: then nothing of it is in the file, or in the log beside it."""
     with said(), closing(_connected(path)) as database:
-        database.execute("PRAGMA incremental_vacuum").fetchall()
+        database.executescript("PRAGMA incremental_vacuum")  # `execute` would give back one page
         database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
 
 def backed_up(path: Path, copy: Path) -> None:
     """Writes a whole copy, while others write, too. Raises CaseError where there is such a file already."""
+    part = copy.with_name(f".{copy.name}.{secrets.token_hex(4)}")
     try:
-        os.close(os.open(copy, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+        for made in (copy, part):  # an empty file keeps the name, and is never taken for a backup
+            os.close(os.open(made, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
     except OSError as error:
         why = "it is there already" if isinstance(error, FileExistsError) else f"{error.strerror}"
-        raise CaseError(f"{copy.name} cannot be written: {why}; a backup needs a new name in a folder of yours") from error
+        raise CaseError(
+            f"{copy.name} cannot be written: {why}; a backup needs a new name in a folder of yours"
+        ) from error
     try:
         with said(), closing(_connected(path)) as database:
-            database.execute("VACUUM INTO ?", (str(copy),))
-    except CaseError:
+            database.execute("VACUUM INTO ?", (str(part),))
+        _on_disk(part)
+        part.replace(copy)
+        _on_disk(copy.parent)
+    except BaseException:
+        part.unlink(missing_ok=True)
         copy.unlink()
         raise
 
 
 def restored(path: Path, copy: Path) -> None:
-    """Puts a backup's content in place of the database's. Raises CaseError, with all as it was, where it is not whole."""
-    if not copy.is_file():
-        raise CaseError(f"{copy.name} is not a file")
+    """Puts a backup's content in place of the database's. Raises CaseError, with all as it was, where it is not whole.
+
+    A database that is so damaged that nothing can be written to it is set aside.
+    """
+    if not copy.is_file() or (path.exists() and copy.samefile(path)):
+        raise CaseError(f"{copy.name} is no backup; a file that was written by `cases backup` is needed.")
     bad, address = f"{copy.name} is not a backup of cases, or it is damaged.", f"{copy.resolve().as_uri()}?mode=ro"
-    with said(bad), closing(sqlite3.connect(address, uri=True)) as source:
-        if not _version(source) or source.execute("PRAGMA integrity_check").fetchone()[0] != "ok":
+    with said(bad, bad), closing(sqlite3.connect(address, uri=True)) as source:
+        if not _is_whole(source, _version(source)):
             raise CaseError(bad)
-        with closing(_connected(path)) as database:
-            source.backup(database)  # one transaction: killed half-way, the former content stays
+        with said():
+            _usable(path)
+            with closing(_connected(path)) as database:
+                source.backup(database)  # one transaction: killed half-way, the former content stays
     prepare(path)
 
 
 @contextmanager
-def said(damaged: str = DAMAGED) -> Iterator[None]:
-    """Says in words what SQLite reports."""
+def said(damaged: str = DAMAGED, unusable: str = UNUSABLE) -> Iterator[None]:
+    """Says in words what SQLite reports of the disk and of other writers. Anything else is a bug."""
     try:
         yield
-    except sqlite3.OperationalError as error:
-        if "locked" in str(error) or "busy" in str(error):
-            raise CaseError("Too many are saving at once: try again in a moment.") from error
-        raise CaseError(FULL) from error
     except sqlite3.DatabaseError as error:
-        raise CaseError(damaged) from error
+        name = getattr(error, "sqlite_errorname", "")
+        if name in NO_ROOM:
+            raise CaseError(FULL) from error
+        words = {"BUSY": CROWDED, "LOCKED": CROWDED, "CORRUPT": damaged, "NOTADB": damaged}
+        words |= dict.fromkeys(("IOERR", "CANTOPEN", "READONLY", "PERM", "AUTH"), unusable)
+        kind = name.removeprefix("SQLITE_").partition("_")[0]
+        if kind not in words:
+            raise
+        raise CaseError(words[kind]) from error
+    except (OverflowError, UnicodeEncodeError) as error:  # an id that SQLite cannot even be asked for
+        raise CaseError(GONE) from error
+
+
+def _migrate(database: sqlite3.Connection, begin: int, end: int) -> None:
+    for migration in MIGRATIONS[begin:end]:
+        for statement in migration.split(";"):
+            database.execute(statement)
+    database.execute(f"PRAGMA user_version = {end}")
+
+
+def _shape(database: sqlite3.Connection) -> set[tuple[str, str]]:
+    """Kinds and names of all that a database is made of."""
+    return {tuple(row) for row in database.execute("SELECT type, name FROM sqlite_master")}
+
+
+def _shape_of(version: int) -> set[tuple[str, str]]:
+    """The same of a database of cases, by its version of the schema. One of version 0 has nothing, and is none."""
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as database:
+        _migrate(database, 0, version)
+        return _shape(database) or {("", "")}
+
+
+def _is_whole(database: sqlite3.Connection, version: int) -> bool:
+    """Whether it is a database of cases, and its arrays are those that were put in."""
+    if database.execute("PRAGMA integrity_check").fetchone()[0] != "ok" or _shape(database) != _shape_of(version):
+        return False
+    blobs = database.execute("SELECT digest, content FROM blobs")
+    return all(hashlib.sha256(content).hexdigest() == digest for digest, content in blobs)
+
+
+def _usable(path: Path) -> None:
+    """Makes sure that there is a database to write to; a file that is none any more is set aside."""
+    try:
+        prepare(path)
+    except CaseError as error:
+        if str(error) != DAMAGED:
+            raise
+        for name in (path.name, f"{path.name}-wal", f"{path.name}-shm"):
+            if (path.parent / name).exists():
+                (path.parent / name).replace(path.parent / f"damaged-{int(time.time())}-{name}")
+        prepare(path)
+
+
+def _on_disk(path: Path) -> None:
+    """Waits until a file, or the names in a folder, are on the disk."""
+    opened = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)
 
 
 @contextmanager

@@ -17,7 +17,7 @@ import numpy as np
 from sac.cases import schema
 from sac.cases.facts import GONE, LEVELS, Case, Comment, Level, Link, LinkFacts, Owner, Version, Who
 from sac.cases.file import from_file, to_file
-from sac.cases.packing import Work, from_bytes, packed, thumbnail, to_bytes, unpacked
+from sac.cases.packing import Work, cleaned, from_bytes, packed, thumbnail, to_bytes, unpacked
 from sac.config import LIMITS, data_folder
 from sac.errors import CaseChanged, CaseError
 
@@ -57,14 +57,14 @@ class Cases:
         """The next version. Raises CaseChanged where `based_on` is no longer the latest, unless it may stand beside it."""
         content = _content(work)
         with schema.writing(self.path) as database:
-            _level(database, case, who, "edit")
+            level = _level(database, case, who, "edit")
             latest = _latest(database, case)
             if latest["number"] != based_on and not beside:
                 raise CaseChanged(latest["number"], latest["author"])
             self._check_room(database, database.execute("SELECT owner FROM cases WHERE id = ?", (case,)).fetchone()[0])
             _add_version(database, case, work, content, author, latest["number"] if latest["number"] != based_on else 0)
             _forget_old(database, case)
-        return self.facts(case, who)
+            return _facts(database, case, level)  # of this very version: others may save right after
 
     def mine(self, owner: Owner) -> list[Case]:
         """An owner's cases, the one that was changed last first."""
@@ -74,8 +74,7 @@ class Cases:
 
     def facts(self, case: str, who: Who) -> Case:
         with schema.reading(self.path) as database:
-            level = _level(database, case, who)
-            return _case(database.execute(f"{FACTS} AND c.id = ?", (case,)).fetchone(), level)
+            return _facts(database, case, _level(database, case, who))
 
     def of_link(self, token: str) -> str:
         """The case that a link opens."""
@@ -94,7 +93,7 @@ class Cases:
             if isinstance(who, Link) and version is None:
                 counted = "UPDATE links SET openings = openings + 1, last_opened = ? WHERE hash = ?"
                 database.execute(counted, (time.time(), _hash(who.token)))
-            facts = _case(database.execute(f"{FACTS} AND c.id = ?", (case,)).fetchone(), level)
+            facts = _facts(database, case, level)
             told, arrays = _stored(database, case, facts.version if version is None else version)
         return facts, unpacked(told, arrays, facts.name)
 
@@ -107,14 +106,14 @@ class Cases:
 
     def rename(self, case: str, who: Who, name: str) -> Case:
         with schema.writing(self.path) as database:
-            _level(database, case, who, "own")
+            level = _level(database, case, who, "own")
             database.execute("UPDATE cases SET name = ? WHERE id = ?", (_named(name), case))
-        return self.facts(case, who)
+            return _facts(database, case, level)
 
     def duplicate(self, case: str, who: Owner) -> Case:
         """A copy of the latest version, without links and comments."""
-        facts, work = self.open(case, who)
         self.allowed(case, who, "own")
+        facts, work = self.open(case, who)
         return self.create(who, f"{facts.name[:110]} (copy)", work, facts.author)
 
     def delete(self, case: str, who: Who) -> None:
@@ -186,7 +185,7 @@ class Cases:
             raise CaseError("A comment is pinned to a place of the picture.")
         with schema.writing(self.path) as database:
             _level(database, case, who, "edit")
-            return _pin(database, case, x, y, text.strip(), _short(author, 60), time.time(), False)
+            return _pin(database, case, x, y, text, author, time.time(), False)
 
     def settle(self, case: str, who: Who, comment: int, done: bool) -> None:
         """Marks a comment as dealt with, or not."""
@@ -207,6 +206,12 @@ class Cases:
         """Puts a backup in place of all cases."""
         schema.restored(self.path, path)
 
+    @classmethod
+    def restored(cls, path: Path, folder: Path | None = None) -> Cases:
+        """The cases of a folder after a backup was put in their place, also where they were damaged."""
+        schema.restored((folder or _default()) / DATABASE, path)
+        return cls(folder)
+
     def _created(self, database, owner: Owner, name: str, work: Work, content: Packed, author: str) -> Case:
         self._check_room(database, owner.name)
         (count,) = database.execute("SELECT count(*) FROM cases WHERE owner = ?", (owner.name,)).fetchone()
@@ -216,7 +221,7 @@ class Cases:
         values = (case, owner.name, _named(name), now, now, thumbnail(work.image.pixels))
         database.execute("INSERT INTO cases VALUES (?, ?, ?, ?, ?, ?)", values)
         _add_version(database, case, work, content, author, 0)
-        return _case(database.execute(f"{FACTS} AND c.id = ?", (case,)).fetchone(), "own")
+        return _facts(database, case, "own")
 
     def _check_room(self, database: sqlite3.Connection, owner: str) -> None:
         """Raises CaseError where an owner, or the disk, has no room left."""
@@ -249,11 +254,20 @@ def _content(work: Work) -> Packed:
     if len(work.notes) > LIMITS.notes:
         raise CaseError(f"Notes have up to {LIMITS.notes:,} characters, not {len(work.notes):,}.")
     told, arrays = packed(work)
+    _check_opens(told, arrays)
     contents = {name: to_bytes(array) for name, array in arrays.items()}
     size = len(told) + sum(map(len, contents.values()))
     if size > LIMITS.case:
         raise CaseError(f"The case takes {size >> 20} MB; up to {LIMITS.case >> 20} MB are kept.")
     return told, {name: (hashlib.sha256(content).hexdigest(), content) for name, content in contents.items()}
+
+
+def _check_opens(told: str, arrays: dict[str, np.ndarray]) -> None:
+    """What could not be opened again must not be taken for saved. Raises CaseError."""
+    try:
+        unpacked(told, arrays, "")
+    except CaseError as error:
+        raise CaseError("This work cannot be kept: it could not be opened again.") from error
 
 
 def _add_version(database, case: str, work: Work, content: Packed, author: str, beside: int) -> None:
@@ -331,9 +345,10 @@ def _pin(database, case: str, x: float, y: float, text: str, author: str, at: fl
     (count,) = database.execute("SELECT count(*) FROM comments WHERE case_id = ?", (case,)).fetchone()
     if count >= LIMITS.comments:
         raise CaseError(f"The case has {count} comments, the most there may be: take some off first.")
+    values = (case, x, y, cleaned(text).strip(), _short(author, 60), at, done)
     added = """INSERT INTO comments (case_id, x, y, text, author, at, done) VALUES (?, ?, ?, ?, ?, ?, ?)
         RETURNING id, x, y, text, author, at, done"""
-    return _comment(database.execute(added, (case, x, y, text, author, at, done)).fetchone())
+    return _comment(database.execute(added, values).fetchone())
 
 
 def _named(name: str) -> str:
@@ -345,7 +360,11 @@ def _named(name: str) -> str:
 
 def _short(text: str, most: int) -> str:
     """Text in one line."""
-    return " ".join((text or "").split())[:most]
+    return " ".join(cleaned(text or "").split())[:most].rstrip()
+
+
+def _facts(database: sqlite3.Connection, case: str, level: Level) -> Case:
+    return _case(database.execute(f"{FACTS} AND c.id = ?", (case,)).fetchone(), level)
 
 
 def _case(row: sqlite3.Row, level: Level) -> Case:

@@ -20,6 +20,6 @@ def run(parsed: argparse.Namespace) -> int:
         Cases().backup(parsed.file)
         print(f"All cases are in {parsed.file}.")
     else:
-        Cases().restore(parsed.file)
+        Cases.restored(parsed.file)
         print(f"The cases are those of {parsed.file}.")
     return 0
