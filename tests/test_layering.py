@@ -154,7 +154,7 @@ def loaded_by(statement):
     return set(ran.stdout.split())
 
 
-def test_import_sac_export_loads_no_torch():
-    loaded = loaded_by("import sac.export, sac.metrics, sac.flags, sac.inference.tiles")
+def test_exports_and_cases_load_no_torch():
+    loaded = loaded_by("import sac.export, sac.metrics, sac.flags, sac.inference.tiles, sac.cases, sac.commands.cases")
     assert {"sac", "numpy", "tifffile"} <= loaded
     assert not loaded & {"training", "app", *HOMES}
