@@ -102,6 +102,11 @@ def cleaned(text: str) -> str:
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
+def in_line(text: str, most: int) -> str:
+    """Text in one line."""
+    return " ".join(cleaned(text or "").split())[:most].rstrip()
+
+
 def thumbnail(pixels: np.ndarray) -> bytes:
     """A small JPEG."""
     step = max(1, min(pixels.shape[0] // (2 * THUMBNAIL[1]), pixels.shape[1] // (2 * THUMBNAIL[0])))

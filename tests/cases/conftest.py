@@ -8,7 +8,7 @@ import pytest
 from case_works import work
 
 from sac import config
-from sac.cases import Cases, Owner, packing, store
+from sac.cases import Cases, Owner, packing, store, versions
 from sac.cases import file as case_file
 
 
@@ -34,7 +34,7 @@ def limits(monkeypatch):
 
     def limit(**changed: int) -> None:
         lower = replace(config.LIMITS, **changed)
-        for module in (store, packing, case_file):
+        for module in (store, versions, packing, case_file):
             monkeypatch.setattr(module, "LIMITS", lower)
 
     return limit

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from case_works import SHOWN, content, digest, numbered, rows, whole, work
 
-from sac.cases import Link, Owner, Work, schema, store
+from sac.cases import Link, Owner, Work, schema, versions
 from sac.errors import CaseChanged, CaseError
 
 
@@ -53,13 +53,13 @@ def test_nobody_is_not_named(cases, ada):
 
 def test_who_saves_is_told_of_ones_own_version(cases, case, ada, monkeypatch):
     """Also where another save follows at once: else the next one would overwrite that, unasked."""
-    checked, inner = [], store._forget_old
+    checked, inner = [], versions.forget_old
 
     def and_others_wait(database, id):
         inner(database, id)
         checked.append(database.in_transaction)
 
-    monkeypatch.setattr(store, "_forget_old", and_others_wait)
+    monkeypatch.setattr(versions, "forget_old", and_others_wait)
     monkeypatch.setattr(type(cases), "facts", None)  # a second look would be one too late
     assert cases.save(case.id, ada, numbered(2), 1, "ada").version == 2 and checked == [True]
 

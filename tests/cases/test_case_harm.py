@@ -151,3 +151,20 @@ def test_who_waits_too_long_is_told(cases, case, ada, monkeypatch):
             cases.save(case.id, ada, numbered(1), 1, "")
         assert cases.facts(case.id, ada) == case  # who reads does not wait
     assert cases.save(case.id, ada, numbered(1), 1, "").version == 2
+
+
+def test_a_full_disk_keeps_nobody_from_looking(cases, case, ada, monkeypatch):
+    """The opening by a link is not counted then, and that is all."""
+    _, token = cases.link(case.id, ada, "view", 7)
+    connected = schema._connected
+
+    def full(path):
+        database = connected(path)
+        database.execute(f"PRAGMA max_page_count = {database.execute('PRAGMA page_count').fetchone()[0]}")
+        database.execute("PRAGMA query_only = 1")
+        return database
+
+    monkeypatch.setattr(schema, "_connected", full)
+    assert cases.open(case.id, Link(token))[0].level == "view"
+    monkeypatch.undo()
+    assert cases.links(case.id, ada)[0].openings == 0

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 from case_works import content, numbered, rows, work
 
-from sac.cases import GONE, LEVELS, Cases, Link, Owner, store
+from sac.cases import GONE, LEVELS, Cases, Link, Owner, rights
 from sac.config import LIMITS
 from sac.errors import CaseError
 
@@ -165,7 +165,7 @@ def test_a_link_ends_on_its_last_day(cases, case, ada, monkeypatch):
     facts, token = cases.link(case.id, ada, "view", 3)
     assert facts.expires - facts.made == 3 * DAY and not facts.revoked and facts.level == "view"
     for after, opens in [(facts.expires - 1, True), (facts.expires, False), (facts.expires + 9, False)]:
-        monkeypatch.setattr(store, "time", SimpleNamespace(time=lambda now=after: now))
+        monkeypatch.setattr(rights, "time", SimpleNamespace(time=lambda now=after: now))
         if opens:
             assert cases.open(case.id, Link(token))[0].level == "view"
         else:
