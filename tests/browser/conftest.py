@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import zipfile
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -30,9 +31,15 @@ def pytest_collection_modifyitems(items):
 @pytest.fixture(scope="session")
 def address(tmp_path_factory):
     """Where the page is served."""
-    folder = tmp_path_factory.mktemp("server")
+    with started("--data-dir", str(tmp_path_factory.mktemp("server"))) as address:
+        yield address
+
+
+@contextmanager
+def started(*flags):
+    """The address of a page that runs as `python app.py` with flags."""
     server = subprocess.Popen(
-        [sys.executable, "app.py", "--data-dir", str(folder)],
+        [sys.executable, "app.py", *flags],
         cwd=ROOT, env={**os.environ, "PYTHONUNBUFFERED": "1"}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         text=True,
     )  # fmt: skip
@@ -42,9 +49,11 @@ def address(tmp_path_factory):
     else:
         pytest.fail("the server ended before it was up")
     threading.Thread(target=server.stdout.read, daemon=True).start()
-    yield line.split()[-1]
-    server.terminate()
-    server.wait(timeout=20)
+    try:
+        yield line.split()[-1]
+    finally:
+        server.terminate()
+        server.wait(timeout=20)
 
 
 @pytest.fixture(scope="session")

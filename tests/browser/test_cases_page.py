@@ -2,6 +2,10 @@
 
 import re
 
+from browser.conftest import Stage, started
+
+from sac.logins import Cost, Hashed, write
+
 SEEN = "#sac-canvas[data-case={level}][data-version='{version}']"
 
 
@@ -124,3 +128,36 @@ def test_the_shelf(open_page, tmp_path):
     deed("Open")
     seen(stage, "own", 1)
     tab.wait_for_selector("#sac-segment")
+
+
+def test_a_colleague_needs_no_account_where_others_have_one(browser, tmp_path):
+    """And gets that case, and nothing else."""
+    write(tmp_path / "users", "ada", Hashed.of("lovelace1", Cost(n=2**10, r=8, p=1)))
+    with started("--data-dir", str(tmp_path / "data"), "--auth-file", str(tmp_path / "users")) as address:
+        owner = Stage(browser.new_context().new_page())
+        assert owner.tab.goto(address).status == 401
+        owner.tab.fill("[name=username]", "ada")
+        owner.tab.fill("[name=password]", "lovelace1")
+        owner.tab.keyboard.press("Enter")
+        owner.tab.wait_for_selector("#sac-canvas")
+        owner.example().tab.click("#sac-save")
+        seen(owner, "own", 1).old = ""
+        owner.tab.get_by_text("Case: save and share").click()
+        edit = link(owner, "To look and edit")
+
+        colleague = Stage(browser.new_context().new_page())
+        assert colleague.tab.goto(edit).status == 200
+        seen(colleague, "edit", 1)
+        delete_one(colleague).tab.click("#sac-save")
+        seen(colleague, "edit", 2)
+        colleague.tab.get_by_role("tab", name="Cases").click()
+        colleague.tab.wait_for_selector(".toast-wrap, [role=alert], .toast-body")
+        assert colleague.tab.locator(".sac-cards li").count() == 0
+
+        owner.tab.click("#sac-link-revoke")
+        owner.tab.wait_for_function("document.querySelector('#sac-links').textContent.includes('revoked')")
+        colleague.tab.wait_for_timeout(1100)  # for so long an answer about a link is believed
+        assert colleague.tab.goto(edit).status == 401
+        assert "withdrawn" in colleague.tab.inner_text("body")
+        for stage in (owner, colleague):
+            stage.tab.context.close()
