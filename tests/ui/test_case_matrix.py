@@ -11,6 +11,7 @@ import hashlib
 import json
 import re
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -220,7 +221,8 @@ class Tab:
         function, given = self.page.fns[number], iter(values)
         inputs = [None if isinstance(c, gr.State) else next(given, c.value) for c in function.inputs]
         event = gr.EventData(None, order) if order is not None else None
-        return asyncio.run(self._run(function, inputs, event))
+        with ThreadPoolExecutor(1) as thread:  # the browser tests leave a loop running in this one
+            return thread.submit(asyncio.run, self._run(function, inputs, event)).result()
 
     def call(self, name: str, values: tuple = (), order: dict | None = None) -> str:
         """Runs the function of that name."""

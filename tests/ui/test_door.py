@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 import socket
 import time
 
@@ -17,15 +18,17 @@ from starlette.testclient import TestClient
 
 from sac.logins import Cost, Hashed, write
 from sac.ui.serving.door import Door
-from sac.ui.serving.guests import holds_file, members_only
+from sac.ui.serving.guests import Pace, holds_file, members_only
 from sac.ui.serving.headers import LOOPBACK, Site, is_foreign, path_of
 from sac.ui.serving.launch import Serving, serve
 from sac.ui.serving.sessions import guest
+from sac.ui.serving.tabs import MOST, MOST_OF_GUEST, Tabs
 from sac.ui.visitor import owner_of
 
 LINK, OTHER, GONE = ("link-" + letter * 27 for letter in "abc")
 WITHDRAWN = {GONE}
 COOKIE = "sac-links"
+JSON = {"content-type": "application/json"}
 
 
 def small_page() -> gr.Blocks:
@@ -76,6 +79,7 @@ def served(tmp_path_factory):
 def door(served):
     """Somebody before the page with logins, with cookies of their own."""
     with httpx.Client(base_url=served[0]) as somebody:
+        somebody.tab = secrets.token_hex(4)
         yield somebody
 
 
@@ -99,14 +103,14 @@ def visitor(door):
 
 
 def joined(client, number, data=(), **query) -> httpx.Response:
-    event = {"data": list(data), "fn_index": number, "session_hash": f"hash{number}"}
+    event = {"data": list(data), "fn_index": number, "session_hash": client.tab}
     return client.post("/gradio_api/queue/join", json=event, params=query)
 
 
 def ran(client, number, data=(), **query):
     """What an event of the page answers."""
     assert joined(client, number, data, **query).status_code == 200
-    with client.stream("GET", "/gradio_api/queue/data", params={"session_hash": f"hash{number}"}) as lines:
+    with client.stream("GET", "/gradio_api/queue/data", params={"session_hash": client.tab}) as lines:
         for line in lines.iter_lines():
             said = json.loads(line.removeprefix("data: ")) if line else {}
             if said.get("msg") == "process_completed":
@@ -208,6 +212,57 @@ def test_a_guest_brings_nothing_and_uses_no_endpoint(visitor):
     file = {"path": "http://example.org/a.png", "meta": {"_type": "gradio.FileData"}}
     assert joined(visitor, 3, [file]).status_code == joined(visitor, 3, [[{"deep": file}]]).status_code == 403
     assert ran(visitor, 3, [None]) == "None"
+
+
+def test_a_tab_is_its_visitors_alone(served, member):
+    """Also for who knows the name that Gradio gave it."""
+    assert ran(member, 0) == "login:ada"
+    with httpx.Client(base_url=served[0]) as other:
+        other.get("/", params={"case": LINK})
+        other.tab = member.tab
+        assert joined(other, 0).status_code == 403
+        event = json.dumps({"fn_index": 0, "data": [], "session_hash": member.tab})
+        twice = event.replace("{", '{"session_hash": "mine", ', 1)
+        assert other.post("/gradio_api/queue/join", content=twice, headers=JSON).status_code == 403
+        assert other.post("/gradio_api/cancel", content=event, headers=JSON).status_code == 403
+        assert other.get("/gradio_api/queue/data", params={"session_hash": member.tab}).status_code == 403
+        assert other.get(f"/gradio_api/heartbeat/{member.tab}").status_code == 403
+        other.tab = "an other"
+        assert ran(other, 0) == guest(LINK)
+    assert ran(member, 0) == "login:ada"
+
+
+def test_a_closed_tab_is_nobodys():
+    tabs = Tabs()
+    assert tabs.claim("a", ["ada"], False) == 200 and tabs.claim("a", ["bob"], False) == 403
+    assert tabs.claim("a", ["bob", "ada"], False) == 200
+    tabs.release("a")
+    tabs.release("a")
+    assert tabs.claim("a", ["bob"], False) == 200
+    assert [tabs.claim(str(n), ["link:1"], True) for n in range(MOST_OF_GUEST + 1)] == [200] * MOST_OF_GUEST + [429]
+    tabs.release("3")
+    assert tabs.claim("new", ["link:1"], True) == 200 and tabs.claim("x", ["link:2"], True) == 200
+    for n in range(MOST + 1):
+        assert tabs.claim(f"tab {n}", ["eve"], False) == 200
+    assert tabs.claim("tab 0", ["mallory"], False) == 200 and tabs.claim("tab 1", ["mallory"], False) == 403
+    assert tabs.claim("a", ["ada"], False) == 403  # bob's, as before
+
+
+def test_a_guest_may_work_and_not_flood():
+    now = [0.0]
+    pace = Pace(lambda: now[0])
+    assert [pace.allows("link:1", True) for _ in range(5)] == [True] * 4 + [False]
+    assert pace.allows("link:2", True) and pace.allows("link:1", False)
+    now[0] = 5.0
+    assert pace.allows("link:1", True) and not pace.allows("link:1", True)
+    now[0] = 1000.0
+    assert [pace.allows("link:1", True) for _ in range(5)] == [True] * 4 + [False]
+
+
+def test_what_is_too_much_at_once_is_said(visitor):
+    statuses = [joined(visitor, 0).status_code for _ in range(70)]
+    assert statuses[:20] == [200] * 20 and statuses[-1] == 429
+    assert joined(visitor, 0).json()["detail"] == "That was too much at once for a link; wait a moment"
 
 
 @pytest.mark.parametrize(

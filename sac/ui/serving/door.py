@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from sac.ui.serving import guests
 from sac.ui.serving.entry import Entry, arrives
 from sac.ui.serving.headers import Site, is_foreign, path_of, with_headers
 from sac.ui.serving.sessions import GUEST
+from sac.ui.serving.tabs import HEARTBEAT, Tabs, anew, is_asking, named, named_in
 
 VISITOR = "sac.visitor"
 """Where a request's scope says who it comes from."""
@@ -30,6 +31,8 @@ CLOSED = (
 OPEN = ("/gradio_api/startup-events", "/manifest.json", "/favicon.ico")
 """What needs no login: Gradio calls the first itself when it starts; browsers ask for the others without cookies."""
 FILE = "/gradio_api/file="
+LARGEST = 64 * 2**20
+"""Bytes of JSON that whoever logged in may send at once; files go another way."""
 NEVER = "User-agent: *\nDisallow: /"
 NO_HOST = "This page answers to localhost only; start it with --host, or name its other addresses in SAC_HOSTS."
 
@@ -45,6 +48,8 @@ class Door:
     site: Site
     entry: Entry | None
     events: Callable[[int], Any]
+    tabs: Tabs = field(default_factory=Tabs)
+    pace: guests.Pace = field(default_factory=guests.Pace)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -56,7 +61,11 @@ class Door:
         answer = self._turned_away(request)
         if answer is None and self.entry:
             answer, receive, send = await self._asked_in(request, receive, send)
-        await (answer or self.app)(scope, receive, send)
+        try:
+            await (answer or self.app)(scope, receive, send)
+        finally:
+            if answer is None and path_of(request).startswith(HEARTBEAT):
+                self.tabs.release(named(request))
 
     def _turned_away(self, request: Request) -> Response | None:
         """The answer to what nobody may ask."""
@@ -76,7 +85,7 @@ class Door:
         path = path_of(request)
         if path.rstrip("/") == "/login" and request.method == "POST":
             return await self.entry.login(request), receive, send
-        if path.rstrip("/") == "/logout":
+        if path.rstrip("/") == "/logout" and request.headers.get("sec-fetch-dest", "document") == "document":
             return self.entry.logout(request), receive, send
         if path == "/robots.txt":
             return PlainTextResponse(NEVER), receive, send
@@ -86,20 +95,43 @@ class Door:
         if visitor is None:
             return self.entry.refused(request), receive, send
         request.scope[VISITOR] = visitor
-        return await self._as_guest(request, receive, send) if visitor.startswith(GUEST) else (None, receive, send)
-
-    async def _as_guest(self, request: Request, receive: Receive, send: Send) -> tuple[Response | None, Receive, Send]:
-        if not guests.may_reach(request):
+        is_guest = visitor.startswith(GUEST)
+        if is_guest and not guests.may_reach(request):
             return PlainTextResponse("Only who has an account may do that", 403), receive, send
-        if path_of(request) == guests.JOIN:
-            screened = await guests.screened(request, self.events)
-            if isinstance(screened, tuple):
-                status, said = screened
-                return JSONResponse({"detail": said}, status), receive, send
-            receive = screened
-        if arrives(request):
+        body = b""
+        if is_asking(request):
+            body = anew(await _body(request, guests.LARGEST if is_guest else LARGEST))
+            receive = _replayed(body, receive)
+        refusal = await self._of_another(request, visitor, body)
+        if is_guest and not refusal:
+            refusal = self._held_back(request, visitor, body)
+        if refusal:
+            status, said = refusal
+            return JSONResponse({"detail": said}, status), receive, send
+        if is_guest and arrives(request):
             send = _with_cookie(send, self.entry.cookie_of_guest(request))
         return None, receive, send
+
+    async def _of_another(self, request: Request, visitor: str, body: bytes) -> guests.Refusal | None:
+        """Why a request may not speak for the tab that it names."""
+        tab = named_in(body) if body else named(request)
+        if not tab:
+            return None
+        names = [visitor, *await self.entry.guests(request)]
+        status = self.tabs.claim(tab, names, visitor.startswith(GUEST))
+        said = {403: "This tab is somebody else's", 429: "Too many tabs are open by this link; close some"}
+        return (status, said[status]) if status in said else None
+
+    def _held_back(self, request: Request, visitor: str, body: bytes) -> guests.Refusal | None:
+        """Why a guest's event may not run."""
+        if path_of(request) != guests.JOIN:
+            return None
+        event = guests.screened(body, self.events)
+        if isinstance(event, tuple):
+            return event
+        if not self.pace.allows(visitor, guests.is_slow(event, self.events)):
+            return 429, "That was too much at once for a link; wait a moment"
+        return None
 
 
 def visitor_of(request: Request) -> str | None:
@@ -115,6 +147,26 @@ def _is_served(asked: str) -> bool:
         return Path(asked).resolve().is_relative_to(Path(get_upload_folder()).resolve())
     except (OSError, RuntimeError):  # a name too long, a ring of links
         return False
+
+
+async def _body(request: Request, most: int) -> bytes:
+    """A request's content; of a larger one, a piece that is too large."""
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > most:
+            break
+    return bytes(body)
+
+
+def _replayed(body: bytes, after: Receive) -> Receive:
+    """A request whose body was read already: gives this one, then what follows it."""
+    parts = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def receive() -> Message:
+        return parts.pop() if parts else await after()
+
+    return receive
 
 
 def _with_cookie(send: Send, cookie: str) -> Send:

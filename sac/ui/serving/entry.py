@@ -51,6 +51,11 @@ class Entry:
         name = self.sessions.name(request.cookies.get(LOGGED_IN, ""))
         return name or await run_in_threadpool(self._guest, request)
 
+    async def guests(self, request: Request) -> list[str]:
+        """All names of guests that a request may go by: a browser may carry several links."""
+        tokens = dict.fromkeys(token for token in [*_tokens(request), *_carried(request)] if TOKEN.fullmatch(token))
+        return await run_in_threadpool(lambda: [guest(token) for token in tokens if self.links.valid(token)])
+
     def cookie_of_guest(self, request: Request) -> str:
         """What the answer to a guest's arrival sets, so that the page's further requests are his, too."""
         tokens = [token for token in [*_tokens(request), *_carried(request)] if TOKEN.fullmatch(token)]
