@@ -222,6 +222,8 @@ class Limits:
     """Bytes that a zip's members may have together, unpacked."""
     zip_ratio: int = 100
     """Times that a zip's member may be larger than it is packed."""
+    desks: int = 4 * 2**30
+    """Bytes of images of all tabs together."""
     desk: int = 2 * 2**30
     """Bytes of pictures that one browser tab holds at once."""
     adapter: int = 200 * 2**20

@@ -82,12 +82,18 @@ def _read(archive: zipfile.ZipFile) -> tuple[str, str, dict[str, np.ndarray], li
     if members[TOLD].file_size > TOLD_BYTES or sum(m.file_size for m in members.values()) > LIMITS.desk:
         raise ValueError("too large when unpacked")
     head = json.loads(archive.read(TOLD))
+    used = {
+        "pixels.npy",
+        "values.npy",
+        "truth.npy",
+        *(f"labels-{n}.npy" for n, _ in enumerate(head["work"]["sessions"])),
+    }
+    if not members.keys() - {TOLD} <= used:
+        raise ValueError("a member that is none of a case's")
     arrays = {}
     for name, info in members.items():
         if name == TOLD:
             continue
-        if not MEMBER.fullmatch(name):
-            raise ValueError("a foreign member")
         arrays[name.removesuffix(".npy")] = _array(archive, info)
     comments = [_comment(told) for told in head["comments"][: LIMITS.comments]]
     return str(head["name"])[:120] or "imported", json.dumps(head["work"], allow_nan=False), arrays, comments

@@ -5,8 +5,8 @@ from __future__ import annotations
 import io
 import json
 import zlib
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -25,6 +25,8 @@ MOST = 2**30
 """The highest number of a nucleus or a point: more than any picture has, with room for those to come."""
 TEXTS = 1000, 2000
 """Notes or names of channels that are kept, and letters of each."""
+LARGEST_SCALE = 4.0
+"""Magnification that a session may have."""
 KINDS = "uif"
 """Kinds of numbers that an array may hold: unsigned, signed, floating."""
 
@@ -39,6 +41,13 @@ class Work:
     notes: str = ""
     truth: np.ndarray | None = None
     models: dict[str, str] = field(default_factory=dict)
+
+    def renamed(self, named: Callable[[str], str]) -> Work:
+        """The same, its models called otherwise."""
+        sessions = {(named(model), mode): session for (model, mode), session in self.sessions.items()}
+        shown = self.shown and (named(self.shown[0]), self.shown[1])
+        models = {named(model): title for model, title in self.models.items()}
+        return replace(self, sessions=sessions, shown=shown, models=models)
 
     @property
     def nuclei(self) -> int:
@@ -221,7 +230,9 @@ def _options(told: dict[str, Any]) -> SegmentOptions:
     usual = asdict(SegmentOptions())
     for name, value in told.items():
         _check(type(value) is type(usual[name]) or (type(usual[name]) is float and type(value) is int))
-    return SegmentOptions(**told)
+    options = SegmentOptions(**told)
+    _check(options.overlap <= usual["overlap"] and options.scale <= LARGEST_SCALE)  # more would be endless work
+    return options
 
 
 def _nucleus(fact: list, size: tuple[int, int]) -> Nucleus:

@@ -9,6 +9,7 @@ import shutil
 import sqlite3
 import tempfile
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -57,7 +58,16 @@ class Cases:
             if latest["number"] != based_on and not beside:
                 raise CaseChanged(latest["number"], latest["author"])
             self._check_room(database, database.execute("SELECT owner FROM cases WHERE id = ?", (case,)).fetchone()[0])
-            versions.add(database, case, work, content, author, latest["number"] if latest["number"] != based_on else 0)
+            if isinstance(who, Link) and versions.count(database, case) >= LIMITS.versions // 2:
+                raise CaseError("The case has very many versions: only its owner may add to them.")
+            versions.add(
+                database,
+                case,
+                work,
+                content,
+                signed(who, author),
+                latest["number"] if latest["number"] != based_on else 0,
+            )
             versions.forget_old(database, case)
             return _facts(database, case, level)  # of this very version: others may save right after
 
@@ -82,9 +92,9 @@ class Cases:
             rights.level_of(database, case, who, level)
 
     def open(self, case: str, who: Who, version: int | None = None) -> tuple[Case, Work]:
-        """The latest version, or another. An opening by a link is counted."""
+        """The latest version, or another, which a link to look does not show. An opening by a link is counted."""
         with schema.reading(self.path) as database:
-            level = rights.level_of(database, case, who)
+            level = rights.level_of(database, case, who, "view" if version is None else "edit")
             facts = _facts(database, case, level)
             told, arrays = versions.stored(database, case, facts.version if version is None else version)
         if isinstance(who, Link) and version is None:
@@ -95,7 +105,7 @@ class Cases:
     def versions(self, case: str, who: Who) -> list[Version]:
         """The latest first."""
         with schema.reading(self.path) as database:
-            rights.level_of(database, case, who)
+            rights.level_of(database, case, who, "edit")
             asked = "SELECT number, author, at, nuclei, beside FROM versions WHERE case_id = ? ORDER BY number DESC"
             return [Version(*row) for row in database.execute(asked, (case,))]
 
@@ -119,11 +129,11 @@ class Cases:
             versions.drop_unused(database)
         schema.swept(self.path)
 
-    def export(self, case: str, who: Who) -> bytes:
-        """The latest version and its comments as one file."""
+    def export(self, case: str, who: Who, as_named: Callable[[str], str] = str) -> bytes:
+        """The latest version and its comments as one file. as_named: what it is to call a model of that name."""
         self.allowed(case, who, "own")
         facts, work = self.open(case, who)
-        told, arrays = packed(work)
+        told, arrays = packed(work.renamed(as_named))
         return to_file(facts.name, told, arrays, self.comments(case, who))
 
     def import_file(self, owner: Owner, path: Path) -> Case:
@@ -180,7 +190,8 @@ class Cases:
             raise CaseError("A comment is pinned to a place of the picture.")
         with schema.writing(self.path) as database:
             rights.level_of(database, case, who, "edit")
-            return _pin(database, case, x, y, text, author, time.time(), False)
+            most = LIMITS.comments - (LIMITS.comments // 5 if isinstance(who, Link) else 0)  # the owner shall have room
+            return _pin(database, case, x, y, text, signed(who, author), time.time(), False, most)
 
     def settle(self, case: str, who: Who, comment: int, done: bool) -> None:
         """Marks a comment as dealt with, or not."""
@@ -249,14 +260,22 @@ def _default() -> Path:
     return folder
 
 
-def _pin(database, case: str, x: float, y: float, text: str, author: str, at: float, done: bool) -> Comment:
+def _pin(
+    database, case: str, x: float, y: float, text: str, author: str, at: float, done: bool, most: int = LIMITS.comments
+) -> Comment:
     (count,) = database.execute("SELECT count(*) FROM comments WHERE case_id = ?", (case,)).fetchone()
-    if count >= LIMITS.comments:
+    if count >= most:
         raise CaseError(f"The case has {count} comments, the most there may be: take some off first.")
     values = (case, x, y, cleaned(text).strip(), in_line(author, 60), at, done)
     added = """INSERT INTO comments (case_id, x, y, text, author, at, done) VALUES (?, ?, ?, ?, ?, ?, ?)
         RETURNING id, x, y, text, author, at, done"""
     return _comment(database.execute(added, values).fetchone())
+
+
+def signed(who: Who, author: str) -> str:
+    """Who saves or comments: whoever came by a link cannot sign as somebody else."""
+    name = in_line(author, 50)
+    return (f"{name} (link)" if name else "link") if isinstance(who, Link) else name
 
 
 def _named(name: str) -> str:

@@ -72,6 +72,10 @@ def _number(database: sqlite3.Connection, case: str) -> int:
     return database.execute("SELECT coalesce(max(number), 0) FROM versions WHERE case_id = ?", (case,)).fetchone()[0]
 
 
+def count(database: sqlite3.Connection, case: str) -> int:
+    return database.execute("SELECT count(*) FROM versions WHERE case_id = ?", (case,)).fetchone()[0]
+
+
 def latest(database: sqlite3.Connection, case: str) -> sqlite3.Row:
     asked = "SELECT number, author FROM versions WHERE case_id = ? ORDER BY number DESC LIMIT 1"
     return database.execute(asked, (case,)).fetchone()

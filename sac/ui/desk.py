@@ -146,11 +146,19 @@ class Desk:
         """Lays images on the desk and shows the first of them. Raises ImageError where it is full."""
         if len(self.pictures) + len(images) > LIMITS.pictures:
             raise DeskError(f"One tab holds up to {LIMITS.pictures} images; close some first.")
-        if sum(image.nbytes for image in [*images, *(p.image for p in self.pictures)]) > LIMITS.desk:
+        coming = sum(image.nbytes for image in images)
+        if coming + self.nbytes > LIMITS.desk:
             raise DeskError(f"One tab holds up to {LIMITS.desk / 2**30:.0f} GB of images; close some first.")
+        if images and coming + sum(desk.nbytes for desk in {self, *DESKS.values()}) > LIMITS.desks:
+            raise DeskError("This server holds as many images as it can; close some, or try again later.")
         if images:
             self.index = len(self.pictures)
         self.pictures += [Picture.of(image) for image in images]
+
+    @property
+    def nbytes(self) -> int:
+        """Memory of its images."""
+        return sum(picture.image.nbytes for picture in self.pictures)
 
     def put(self, image: Image) -> None:
         """Shows another part of the shown picture's file: in its place, or beside it where that would lose work."""

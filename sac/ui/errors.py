@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import html
 import inspect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -30,9 +31,14 @@ def shows_errors(handler: Callable) -> Callable:
     return shown
 
 
+def as_text(sentence: object) -> str:
+    """A sentence, which may name files, for a toast, which would take it for HTML."""
+    return html.escape(str(sentence), quote=False)
+
+
 @contextmanager
 def _toast() -> Iterator[None]:
     try:
         yield
     except SacError as error:
-        raise gr.Error(str(error), duration=None, title="This did not work", print_exception=False) from error
+        raise gr.Error(as_text(error), duration=None, title="This did not work", print_exception=False) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -74,6 +75,11 @@ def is_own(model: str) -> bool:
 def is_known(model: str, brought: Iterable[str], is_mine: bool) -> bool:
     """Whether the page offers it: always, to who fetched it, or to its owner."""
     return model in (default(), *EMBEDDED, *brought) or (is_mine and is_own(model) and title(model) != GONE)
+
+
+def told_to_others(model: str) -> str:
+    """A model's name in a file that goes out of the house: that of one that was trained here would be the key to it."""
+    return hashlib.sha256(model.encode()).hexdigest()[:24] if is_own(model) else model
 
 
 def title(model: str) -> str:

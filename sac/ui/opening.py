@@ -18,7 +18,7 @@ from sac.images import Image, open_file, reopened
 from sac.ui import source
 from sac.ui.canvas import SegCanvas, Value
 from sac.ui.desk import DESKS, Desk, at
-from sac.ui.errors import shows_errors
+from sac.ui.errors import as_text, shows_errors
 from sac.ui.examples import EXAMPLES
 from sac.ui.models import is_known, preferred
 from sac.ui.orders import corners, order_of
@@ -46,7 +46,7 @@ class Opening:
         first = len(desk.pictures)
         wrong = _laid(desk, [Path(path) for path in paths or []], lambda name: progress(0, desc=f"Opening {name}"))
         for sentence in wrong[:TOASTS]:
-            gr.Warning(sentence, duration=None, title="Not opened")
+            gr.Warning(as_text(sentence), duration=None, title="Not opened")
         with desk.lock:
             if len(desk.pictures) > first:
                 desk.index = first

@@ -46,7 +46,7 @@ def summary(desk: Desk) -> str:
     done = [p for p in desk.pictures if p.session]
     lines = [f"**{len(done)} of {len(desk.pictures)} images segmented**"]
     lines += [f"{sum(len(p.session.nuclei) for p in done)} nuclei in all"]
-    return "  \n".join(lines + [p.trouble for p in desk.pictures if p.trouble])
+    return "  \n".join(lines + [escaped(p.trouble) for p in desk.pictures if p.trouble])
 
 
 def figures(picture: Picture) -> str:
@@ -64,9 +64,9 @@ def figures(picture: Picture) -> str:
 
 def escaped(sentence: str) -> str:
     """A sentence, which may name files or channels, as Markdown that means nothing but itself."""
-    return re.sub(r"([\\`*_{}\[\]<>#|~$&])", r"\\\1", sentence.replace("\n", " "))
+    return re.sub(r"([\\`*_{}\[\]<>#|~$&])", r"\\\1", " ".join(sentence.split()))
 
 
 def plain(name: str) -> str:
     """A file's name as Markdown that means nothing but itself."""
-    return f"`{name.replace('`', chr(39))}`"
+    return f"`{' '.join(name.split()).replace('`', chr(39)) or '…'}`"

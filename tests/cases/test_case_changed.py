@@ -17,8 +17,8 @@ def test_the_second_to_save_is_asked(cases, case, ada):
     before = rows(cases.path)
     with pytest.raises(CaseChanged) as asked:
         cases.save(case.id, ada, numbered(3), 1, "ada")
-    assert (asked.value.latest, asked.value.author) == (2, "bob") and rows(cases.path) == before
-    assert str(asked.value) == "The case was saved by bob meanwhile, as version 2. Keep both, or reload theirs?"
+    assert (asked.value.latest, asked.value.author) == (2, "bob (link)") and rows(cases.path) == before
+    assert str(asked.value) == "The case was saved by bob (link) meanwhile, as version 2. Keep both, or reload theirs?"
 
 
 def test_both_are_kept(cases, case, ada):

@@ -255,7 +255,7 @@ def test_arrays_that_are_none_of_a_case(cases, good, sent, what, member):
 @pytest.mark.parametrize(
     "name",
     [
-        "../outside.npy", "/etc/passwd", "..\\outside.npy", "pixels.npy/", "sub/pixels.npy", "labels-100.npy", "x.npy",
+        "../outside.npy", "/etc/passwd", "..\\outside.npy", "pixels.npy/", "sub/pixels.npy", "labels-100.npy", "labels-2.npy", "x.npy",
         "labels-٣.npy", "pixels.npy\n", "PIXELS.NPY", "cases.db",
     ],
 )  # fmt: skip
@@ -333,6 +333,8 @@ FIRST = ("work", "sessions", 0)
         (*FIRST, "last", 2**31),
         (*FIRST, "options", "scale", float("inf")),
         (*FIRST, "options", "overlap", "64"),
+        (*FIRST, "options", "overlap", 255),  # tiles without number
+        (*FIRST, "options", "scale", 20.0),
         (*FIRST, "options", "adapted", "no"),
         (*FIRST, "options", "mode", ["instances"]),
         (*FIRST, "options", "unknown", 1),

@@ -21,7 +21,8 @@ OF_A_CASE = {
     "allowed": ("view", lambda c, id, who: c.allowed(id, who, "view")),
     "facts": ("view", lambda c, id, who: c.facts(id, who)),
     "open": ("view", lambda c, id, who: c.open(id, who)),
-    "versions": ("view", lambda c, id, who: c.versions(id, who)),
+    "versions": ("edit", lambda c, id, who: c.versions(id, who)),
+    "version 1": ("edit", lambda c, id, who: c.open(id, who, 1)),
     "comments": ("view", lambda c, id, who: c.comments(id, who)),
     "save": ("edit", lambda c, id, who: c.save(id, who, numbered(2), 1, "x")),
     "comment": ("edit", lambda c, id, who: c.comment(id, who, 1, 2, "text", "x")),
@@ -36,7 +37,7 @@ OF_A_CASE = {
     "revoke": ("own", lambda c, id, who: c.revoke(id, who, 1)),
 }
 """Each method that is about one case: the least level that it needs, and how it is called."""
-READING = ("allowed", "facts", "open", "versions", "comments", "export", "links")
+READING = ("allowed", "facts", "open", "version 1", "versions", "comments", "export", "links")
 OTHERS = {"create", "mine", "import_file", "of_link", "backup", "restore", "restored"}
 """Of an owner's own shelf, of a link by itself, and what only the command line calls."""
 WHO = {
@@ -74,7 +75,7 @@ def copied(laid, tmp_path):
 
 def test_every_method_is_in_the_table():
     public = {name for name in vars(Cases) if not name.startswith("_")}
-    assert public == {*OF_A_CASE, *OTHERS} and set(READING) <= set(OF_A_CASE)
+    assert public == {*(name for name in OF_A_CASE if " " not in name), *OTHERS} and set(READING) <= set(OF_A_CASE)
 
 
 @pytest.mark.parametrize("name", WHO)
@@ -190,7 +191,7 @@ def test_openings_are_counted(cases, case, ada):
     for _ in range(3):
         cases.open(case.id, Link(token))
     cases.open(case.id, ada)
-    cases.facts(case.id, Link(token)), cases.versions(case.id, Link(token)), cases.open(case.id, Link(token), 1)
+    cases.facts(case.id, Link(token)), cases.comments(case.id, Link(token))
     with pytest.raises(CaseError):
         cases.rename(case.id, Link(token), "x")
     newer, older = cases.links(case.id, ada)
@@ -243,3 +244,38 @@ def test_comments_have_a_limit(cases, case, ada, limits):
         cases.comment(case.id, ada, 1, 2, "text", "ada")
     with pytest.raises(CaseError, match="^The case has 2 comments, the most there may be: take some off first.$"):
         cases.comment(case.id, ada, 1, 2, "text", "ada")
+
+
+def test_a_link_signs_as_one(cases, case, ada):
+    """Whoever came by it cannot pass for the owner."""
+    _, token = cases.link(case.id, ada, "edit", 7)
+    for author, signed in (("ada", "ada (link)"), ("", "link"), ("x" * 99, "x" * 50 + " (link)")):
+        latest = cases.facts(case.id, ada).version
+        assert cases.save(case.id, Link(token), numbered(latest), latest, author).author == signed
+        assert cases.comment(case.id, Link(token), 1, 2, "here", author).author == signed
+
+
+def test_a_link_leaves_the_owner_room_and_pushes_nothing_out(cases, case, ada, limits):
+    limits(versions=6, comments=10)
+    link = Link(cases.link(case.id, ada, "edit", 7)[1])
+    for latest in (1, 2):
+        cases.save(case.id, link, numbered(latest), latest, "")
+    with pytest.raises(CaseError, match="only its owner may add"):
+        cases.save(case.id, link, numbered(3), 3, "")
+    assert [v.number for v in cases.versions(case.id, ada)] == [3, 2, 1]
+    assert cases.save(case.id, ada, numbered(3), 3, "").version == 4
+    for number in range(8):
+        cases.comment(case.id, link, 1, 2, f"{number}", "")
+    with pytest.raises(CaseError, match="8 comments"):
+        cases.comment(case.id, link, 1, 2, "one more", "")
+    cases.comment(case.id, ada, 1, 2, "the owner's", "")
+
+
+def test_a_file_for_others_calls_a_model_as_it_is_told_to(cases, case, ada, tmp_path):
+    path = tmp_path / "a.saccase"
+    path.write_bytes(cases.export(case.id, ada, lambda model: f"not {model}"))
+    _, work = cases.open(cases.import_file(ada, path).id, ada)
+    _, before = cases.open(case.id, ada)
+    assert [*work.sessions] == [(f"not {model}", mode) for model, mode in before.sessions]
+    assert work.models == {f"not {model}": words for model, words in before.models.items()}
+    assert work.shown == (f"not {before.shown[0]}", before.shown[1])

@@ -92,8 +92,8 @@ TRIALS: dict[str, list[Trial]] = {
     "Keeping.save": [Trial("edit", "changes", SAVING)],
     "Keeping.keep_both": [Trial("edit", "changes", SAVING)],
     "Keeping.reload": [Trial("view", "tells")],
-    "Keeping.version": [Trial("view", "tells", (1,))],
-    "Keeping.turned": [Trial("view", "tells")],
+    "Keeping.version": [Trial("edit", "tells", (1,))],
+    "Keeping.turned": [Trial("edit", "tells")],
     "Keeping.comment": [
         Trial("edit", "changes", ("",), DO | {"do": "pin", "x": 3, "y": 4, "text": "Hello"}),
         Trial("edit", "changes", ("",), DO | {"do": "settle", "comment": 1, "done": True}),

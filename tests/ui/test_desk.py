@@ -5,19 +5,21 @@ from __future__ import annotations
 import base64
 import copy
 import io
+from dataclasses import replace
 
 import numpy as np
 import PIL.Image
 import pytest
 
 from sac.config import LIMITS, SegmentOptions
-from sac.errors import ImageError
+from sac.errors import DeskError, ImageError
 from sac.images import Image
 from sac.inference import edits
 from sac.inference.instances import from_mask
 from sac.inference.session import Session
 from sac.prompts import Prompts
-from sac.ui.desk import THUMBNAIL, Desk, Picture
+from sac.ui import desk
+from sac.ui.desk import DESKS, THUMBNAIL, Desk, Picture
 
 NUCLEI, SEMANTIC = ("nuclei", "instances"), ("nuclei", "semantic")
 
@@ -183,3 +185,15 @@ def test_a_variant_without_work_shows_none():
     picture.begin(NUCLEI, squares((5, 5)))
     picture.shown = SEMANTIC
     assert (picture.session, picture.state) == (None, "new")
+
+
+def test_all_tabs_together_hold_so_much_and_no_more(monkeypatch):
+    one, other = desk_of("a"), Desk()
+    DESKS["one"], DESKS["other"] = one, other
+    monkeypatch.setattr(desk, "LIMITS", replace(LIMITS, desks=one.nbytes * 2))
+    other.add([plain("b")])
+    with pytest.raises(DeskError, match="^This server holds as many images as it can"):
+        other.add([plain("c")])
+    one.clear()
+    other.add([plain("c")])
+    assert names(other) == ["b", "c"]

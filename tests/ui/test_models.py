@@ -126,3 +126,10 @@ def test_a_folder_without_weights_is_refused_in_a_sentence(folder):
     (folder / hub.HEAD).unlink()
     with pytest.raises(CheckpointError, match="of-the-ward holds no sac_head"):
         models.default()
+
+
+def test_the_key_to_an_own_model_does_not_leave_the_house():
+    assert models.told_to_others("nuclei") == "nuclei"
+    told = models.told_to_others("0123456789abcdef")
+    assert told == models.told_to_others("0123456789abcdef") != models.told_to_others("0123456789abcdee")
+    assert "0123456789abcdef" not in told and not models.is_own(told)

@@ -17,6 +17,7 @@ from sac.ui.cases.panel import PANEL, shown
 from sac.ui.cases.work import lay
 from sac.ui.desk import Desk
 from sac.ui.errors import shows_errors
+from sac.ui.models import told_to_others
 from sac.ui.opening import EVERYTHING, FIRST, Opening, seated
 from sac.ui.orders import order_of
 from sac.ui.serving.guests import members_only
@@ -110,5 +111,5 @@ def _card(case: Case) -> dict:
 def _file(case: str, who: Owner) -> dict:
     """A case as a file, within the answer: by a path, others could fetch it."""
     name = f"{safe_stem(cases().facts(case, who).name + SUFFIX)}{SUFFIX}"
-    content = base64.b64encode(cases().export(case, who)).decode()
+    content = base64.b64encode(cases().export(case, who, told_to_others)).decode()
     return {"name": name, "url": f"data:application/zip;base64,{content}"}
