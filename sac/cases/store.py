@@ -38,6 +38,8 @@ class Cases:
     CaseError in one plain sentence: GONE for whoever may not even know of a case.
     """
 
+    DATABASE = DATABASE
+
     def __init__(self, folder: Path | None = None):
         """folder: None for the user's own. Raises CaseError for one whose files the page might serve."""
         self.path = (folder or _default()) / DATABASE
@@ -203,6 +205,11 @@ class Cases:
         with schema.writing(self.path) as database:
             rights.level_of(database, case, who, "edit")
             database.execute("DELETE FROM comments WHERE case_id = ? AND id = ?", (case, comment))
+
+    def count(self) -> int:
+        """All cases of all owners."""
+        with schema.reading(self.path) as database:
+            return database.execute("SELECT count(*) FROM cases").fetchone()[0]
 
     def backup(self, path: Path) -> None:
         """Writes all cases to one file, while others save, too."""

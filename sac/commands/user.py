@@ -38,4 +38,7 @@ def _asked_twice() -> str:
 
 
 def _asked(prompt: str) -> str:
-    return getpass(prompt) if sys.stdin.isatty() else sys.stdin.readline().rstrip("\r\n")
+    try:
+        return getpass(prompt) if sys.stdin.isatty() else sys.stdin.readline().rstrip("\r\n")
+    except EOFError as error:
+        raise OptionError("No password was given; nothing was changed") from error

@@ -120,6 +120,7 @@ class Desk:
     """A tab's pictures. Handlers change it only while they hold `lock`; it is compared by identity.
 
     opening: held while another part of a file is read, so that edits go on meanwhile.
+    is_left: whether the tab seems to be closed; see `opening.forget`.
     picked: whether the visitor chose a checkpoint; before that, the page does. models: those that came from the Hub.
     """
 
@@ -129,6 +130,7 @@ class Desk:
         self.picked = False
         self.models: list[str] = []
         self.rev = 0
+        self.is_left = False
         self.lock, self.opening = threading.RLock(), threading.Lock()
         self._room: TemporaryDirectory | None = None
 
@@ -204,6 +206,7 @@ def at(desk: Desk | None, level: Level = "view") -> Desk:
     """
     if desk is None or not desk.pictures:
         raise ImageError(EMPTY)
+    desk.is_left = False
     if desk.close_over():
         raise CaseError(GONE)
     desk.picture.allow(level)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -29,6 +30,8 @@ EVERYTHING = 8
 """Outputs of `Opening.everything`."""
 FIRST = "segment"
 """The name, among the tabs, of the one with the desk."""
+GRACE = 60.0
+"""Seconds for which a tab with a case is kept after it seemed to be closed."""
 TOASTS = 3
 """Refused files that get a note of their own; all of them are listed beside the picture."""
 
@@ -133,9 +136,24 @@ class Opening:
 
 
 def forget(request: gr.Request) -> None:
-    """A tab was closed: its pictures and all work on them leave the memory."""
-    desk = DESKS.pop(request.session_hash, None)
-    if desk:
+    """A tab was closed: its pictures and all work on them leave the memory.
+
+    Where it holds a case, the browser may have asked, and its user stayed: then the tab speaks again within `GRACE`.
+    """
+    tab = request.session_hash
+    desk = DESKS.get(tab)
+    if desk and any(picture.held for picture in desk.pictures):
+        desk.is_left = True
+        timer = threading.Timer(GRACE, _cleared, (tab, desk))
+        timer.daemon = True
+        timer.start()
+    elif desk:
+        _cleared(tab, desk)
+
+
+def _cleared(tab: str, desk: Desk) -> None:
+    if desk.is_left or not any(picture.held for picture in desk.pictures):
+        DESKS.pop(tab, None)
         desk.clear()
 
 
@@ -146,6 +164,7 @@ def seated(desk: Desk | None, request: gr.Request) -> Desk:
     """
     if desk is None:
         desk = Desk()
+    desk.is_left = False
     DESKS[request.session_hash] = desk
     return desk
 

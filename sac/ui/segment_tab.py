@@ -64,7 +64,7 @@ def build_segment_tab(tabs: gr.Tabs, key: gr.BrowserState, arrived: gr.events.De
     desk = gr.State(None)
     shared, conflict = gr.Markdown(visible=False, elem_id="sac-shared"), conflict_bar()
     with gr.Row(equal_height=False):
-        with gr.Column(scale=1, min_width=290) as controls:
+        with gr.Column(scale=1, min_width=270) as controls:
             upload = gr.File(
                 label="Images, slides, or a zip of them", elem_id="sac-upload", height=150, file_count="multiple",
                 type="filepath",
@@ -99,7 +99,7 @@ def build_segment_tab(tabs: gr.Tabs, key: gr.BrowserState, arrived: gr.events.De
                 truth = gr.File(label="Ground truth: label image or binary mask", elem_id="sac-truth", height=100)
             with gr.Accordion("Case: save and share", open=False, elem_id="sac-case"):
                 case = case_panel(conflict)
-        with gr.Column(scale=4, min_width=520):
+        with gr.Column(scale=4, min_width=480):
             canvas = SegCanvas()
             figures = gr.Markdown(elem_id="sac-figures")
 
@@ -138,14 +138,14 @@ def build_segment_tab(tabs: gr.Tabs, key: gr.BrowserState, arrived: gr.events.De
     canvas.compare(do.compare, [desk, rival], [canvas, figures], **SLOW)
     canvas.export(do.export, desk, canvas, **QUICK)
     keep = Keeping(canvas, bring)
-    _wire_case(case, keep, canvas, desk, key, everything)
-    arrived.then(keep.arrive, desk, [desk, shared, controls, *everything, *case.told], **OPENING)
+    _wire_case(case, keep, canvas, desk, key, arrived, everything)
+    arrived.then(keep.arrive, [desk, key], [desk, shared, controls, *everything, *case.told], **OPENING)
     _endpoint()
     return Segmenting(desk, key, arrived, model, tabs, bring, everything, case, brought)
 
 
 def _wire_case(
-    case: CasePanel, keep: Keeping, canvas: SegCanvas, desk: gr.State, key: gr.BrowserState, everything
+    case: CasePanel, keep: Keeping, canvas: SegCanvas, desk: gr.State, key: gr.BrowserState, arrived, everything
 ) -> None:
     """What saves, shares and comments the picture shown."""
     written, kept = [desk, case.name, case.notes, case.author, key], [canvas, *case.told]
@@ -156,6 +156,9 @@ def _wire_case(
     case.versions.input(keep.version, [desk, case.versions], [*everything, *case.told], **OPENING)
     canvas.turned(keep.turned, desk, case.told, trigger_mode="multiple", **QUICK)
     canvas.comment(keep.comment, [desk, case.author], canvas, trigger_mode="multiple", **QUICK)
+    name = gr.BrowserState("", storage_key="segment-any-cell-name")
+    case.author.change(None, case.author, name, js="name => name", **PLAIN)
+    arrived.then(None, name, case.author, js="name => name || ''", **PLAIN)
     made = case.make.click(make, [desk, case.level, case.days, case.note], [case.token, case.links, case.link], **QUICK)
     made.success(None, case.token, case.url, js=ADDRESS, **PLAIN)
     case.revoke.click(revoke, [desk, case.link], [case.links, case.link], **QUICK)

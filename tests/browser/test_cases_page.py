@@ -39,12 +39,19 @@ def link(stage, words):
     return stage.old
 
 
+def revoke(stage, words):
+    """Takes back the link that the panel calls so."""
+    stage.tab.locator("#sac-link-choice input").click()
+    stage.tab.get_by_role("option", name=words).click()
+    stage.tab.click("#sac-link-revoke")
+
+
 def comment(stage, text):
     """Pins a comment to the middle of the picture."""
     tab, before = stage.tab, stage.count("comments")
     tab.click("[data-tool=comment]")
     stage.click(300, 300)
-    tab.fill(".sac-note textarea", text)
+    tab.keyboard.type(text)
     tab.click("#sac-note-add")
     tab.wait_for_selector(f"#sac-canvas[data-comments='{before + 1}']")
     tab.click("[data-tool=inside]")
@@ -77,7 +84,7 @@ def test_a_case_is_shared_looked_at_edited_by_two_and_closed(open_page):
 
     delete_one(owner).tab.keyboard.press("Control+s")
     owner.tab.wait_for_selector("#sac-case-both")
-    assert "saved meanwhile, as version 2" in owner.tab.inner_text("#sac-case-changed")
+    assert "saved by link meanwhile, as version 2" in owner.tab.inner_text("#sac-case-changed")
     owner.tab.click("#sac-case-both")
     seen(owner, "own", 3)
     assert not owner.tab.is_visible("#sac-case-both") and owner.count("comments") == 2
@@ -87,13 +94,41 @@ def test_a_case_is_shared_looked_at_edited_by_two_and_closed(open_page):
     seen(editor, "edit", 3)
     assert editor.count("nuclei") == owner.count("nuclei")
 
-    owner.tab.click("#sac-link-revoke")  # the newest: the one to edit
+    revoke(owner, "2: a link (edit)")
     owner.tab.wait_for_function("document.querySelector('#sac-links').textContent.includes('revoked')")
     delete_one(editor)
     assert "no such case" in editor.said and editor.count("nuclei") == 0
     late = open_page(edit)
     late.tab.wait_for_selector("#sac-shared >> text=no such case")
     assert late.count("nuclei") == 0
+
+
+def test_nothing_is_lost_on_the_way_out(open_page):
+    """Whoever is asked, and stays, goes on; what was saved is found again under its address."""
+    stage = saved(open_page)
+    tab, asked = stage.tab, []
+
+    def stay(dialog):
+        asked.append(dialog.type)
+        dialog.dismiss()
+
+    tab.on("dialog", stay)
+    delete_one(stage).tab.keyboard.press("Control+s")
+    seen(stage, "own", 2)
+    assert tab.inner_text("#sac-save") == "Saved"
+    tab.locator("#sac-case-notes").locator("textarea, input").press_sequentially("Look left")
+    assert tab.inner_text("#sac-save") == "Save"
+    tab.evaluate("location.reload()")
+    tab.wait_for_timeout(1500)
+    assert asked == ["beforeunload"]
+    tab.keyboard.press("Control+s")  # from within the notes
+    seen(stage, "own", 3)
+    count = stage.count("nuclei")
+    tab.reload()
+    seen(stage, "own", 3)
+    assert stage.count("nuclei") == count and asked == ["beforeunload"]
+    tab.get_by_text("Case: save and share").click()
+    tab.wait_for_function("document.querySelector('#sac-case-notes :is(input, textarea)').value === 'Look left'")
 
 
 def test_the_shelf(open_page, tmp_path):
@@ -154,7 +189,7 @@ def test_a_colleague_needs_no_account_where_others_have_one(browser, tmp_path):
         colleague.tab.wait_for_selector(".toast-wrap, [role=alert], .toast-body")
         assert colleague.tab.locator(".sac-cards li").count() == 0
 
-        owner.tab.click("#sac-link-revoke")
+        revoke(owner, "1: a link (edit)")
         owner.tab.wait_for_function("document.querySelector('#sac-links').textContent.includes('revoked')")
         colleague.tab.wait_for_timeout(1100)  # for so long an answer about a link is believed
         assert colleague.tab.goto(edit).status == 401

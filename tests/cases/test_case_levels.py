@@ -38,7 +38,7 @@ OF_A_CASE = {
 }
 """Each method that is about one case: the least level that it needs, and how it is called."""
 READING = ("allowed", "facts", "open", "version 1", "versions", "comments", "export", "links")
-OTHERS = {"create", "mine", "import_file", "of_link", "backup", "restore", "restored"}
+OTHERS = {"create", "mine", "import_file", "of_link", "count", "DATABASE", "backup", "restore", "restored"}
 """Of an owner's own shelf, of a link by itself, and what only the command line calls."""
 WHO = {
     "owner": "own", "stranger": None, "nobody": None, "viewer": "view", "editor": "edit", "expired": None,

@@ -238,12 +238,18 @@ def test_the_command(filled, ada, tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("SAC_DATA_DIR", str(tmp_path))
     before = told(filled, ada)
     assert main(["cases", "backup", str(tmp_path / "a.db")]) == 0
-    assert capsys.readouterr().out == f"All cases are in {tmp_path / 'a.db'}.\n"
+    assert capsys.readouterr().out == f"2 cases of {filled.path.parent} are in {tmp_path / 'a.db'}.\n"
     assert main(["cases", "backup", str(tmp_path / "a.db")]) == 1
     assert capsys.readouterr().err.startswith("a.db cannot be written: it is there already")
     filled.delete(before[0][0].id, ada)
     assert main(["cases", "restore", str(tmp_path / "a.db")]) == 0 and told(filled, ada) == before
-    assert capsys.readouterr().out == f"The cases are those of {tmp_path / 'a.db'}.\n"
+    (aside,) = filled.path.parent.glob("before-restore-*.db")
+    assert capsys.readouterr().out == (
+        f"2 cases are in {filled.path.parent} now. The 1 that were there before are in {aside}.\n"
+    )
+    assert Cases.restored(aside, tmp_path / "before").count() == 1
+    assert main(["cases", "backup", str(tmp_path / "c.db"), "--data-dir", str(tmp_path / "nowhere")]) == 1
+    assert "holds no cases; --data-dir names" in capsys.readouterr().err
     filled.path.write_bytes(b"no database" * 1000)
     assert main(["cases", "backup", str(tmp_path / "b.db")]) == 1 and "restore a backup" in capsys.readouterr().err
     assert main(["cases", "restore", str(tmp_path / "a.db")]) == 0 and told(filled, ada) == before

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import gc
+import time
 
 import gradio as gr
 import numpy as np
 import pytest
 
+from sac.cases import Owner
 from sac.errors import EditError
-from sac.ui import work
-from sac.ui.desk import DESKS, Desk
+from sac.ui import opening, work
+from sac.ui.cases.held import Held
+from sac.ui.desk import DESKS, Desk, at
 from sac.ui.opening import forget
 from sac.ui.opening import seated as at_desk
 from sac.ui.orders import obey
@@ -45,6 +48,22 @@ def test_a_tab_without_a_desk_is_forgotten_in_silence(two):
     forget(tab("one"))
     forget(tab("one"))
     assert len(two[1].pictures) == 1
+
+
+def test_a_tab_with_a_case_may_come_back(two, monkeypatch):
+    """Its user was asked whether to leave, and stayed."""
+    left, stays = two
+    monkeypatch.setattr(opening, "GRACE", 0.3)
+    for desk in two:
+        desk.picture.held = Held("id", Owner("ada"), "a case", 1, "own")
+        monkeypatch.setattr(type(desk), "close_over", lambda self: False)
+        monkeypatch.setattr(Held, "allow", lambda self, level: None)
+    forget(tab("one"))
+    forget(tab("other"))
+    assert left.picture and at(stays) is stays
+    time.sleep(0.6)
+    assert left.pictures == [] and "one" not in DESKS
+    assert stays.picture.session is not None and DESKS["other"] is stays
 
 
 def test_a_tab_keeps_its_desk():

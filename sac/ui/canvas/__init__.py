@@ -135,7 +135,13 @@ def case_of(picture: Picture) -> Value | None:
     held = picture.held
     if held is None:
         return None
-    facts = {"name": held.name, "version": held.version, "level": held.level, "unsaved": picture.is_unsaved}
+    facts = {
+        "id": held.id if held.is_mine else "",
+        "name": held.name,
+        "version": held.version,
+        "level": held.level,
+        "unsaved": picture.is_unsaved,
+    }
     return facts | {"comments": comments_of(held)}
 
 

@@ -1,9 +1,12 @@
 // What a case adds: a button that saves, comments pinned to places, and no tools for whoever may only look.
 const note = element.querySelector('.sac-note'), listed = element.querySelector('.sac-comments')
 const PIN = 11   // pixels of the screen: radius of a pin
+const OWN = /^[0-9a-f]{16}$/
+let written = false   // whether name or notes were changed, which lie beside the canvas
 let noted = null   // { id } of a comment that is read, or { x, y } of one that is written
 
 const comments = () => shown?.case?.comments ?? []
+const isUnsaved = () => shown.case.unsaved || written
 const canEdit = () => !shown?.case || shown.case.level !== 'view'
 const onScreen = at => [left + (at.x + 0.5) * zoom, top_ + (at.y + 0.5) * zoom]
 const pinNear = (px, py) => layers.comments && comments().findLast(c => Math.hypot(onScreen(c)[0] - px, onScreen(c)[1] - py) < PIN + 2)
@@ -36,11 +39,11 @@ function refreshCase() {
   view.dataset.case = mine ? mine.level : ''
   view.dataset.version = mine ? mine.version : ''
   view.dataset.comments = comments().length
-  view.dataset.unsaved = mine?.unsaved ? 'yes' : ''
+  view.dataset.unsaved = mine && isUnsaved() ? 'yes' : ''
   element.querySelector('.sac-stage').classList.toggle('sac-looking', !canEdit())
   if (!canEdit() && tool !== 'pan') setTool('pan')
-  save.disabled = !shown || !!shown.slide || !canEdit() || (mine && !mine.unsaved)
-  save.textContent = mine ? (mine.unsaved ? 'Save' : 'Saved') : 'Save as case'
+  save.disabled = !shown || !!shown.slide || !canEdit() || (mine && !isUnsaved())
+  save.textContent = mine ? (isUnsaved() ? 'Save' : 'Saved') : 'Save as case'
   element.querySelector('[data-tool=comment]').hidden = !mine || !canEdit()
   if (tool === 'comment' && !mine) setTool('inside')
   element.querySelector('[data-layer=comments]').hidden = listed.hidden = !comments().length
@@ -116,18 +119,38 @@ function pressComment(px, py) {
   return true
 }
 
+// By the keyboard: at the selected nucleus, else the next press says where.
+function noteHere() {
+  const fact = shown.nuclei?.[chosen.at(-1)]
+  if (!fact) return setTool('comment')
+  noted = prompt([(fact[0] + fact[2]) / 2, (fact[1] + fact[3]) / 2])
+  showNote()
+}
+
 function loadCase(value) {
   if (!shown || shown.index !== value.of) return
+  if (value.case?.version !== shown.case?.version) written = false
   shown.case = value.case
   refreshCase()
+}
+
+// The address is that of one's own case, so that a reload finds it again. That of a link stays.
+function placeCase() {
+  const url = new URL(location.href), asked = url.searchParams.get('case')
+  if (asked && !OWN.test(asked)) return
+  if (shown?.case?.id) url.searchParams.set('case', shown.case.id); else url.searchParams.delete('case')
+  if (url.href !== location.href) history.replaceState(history.state, '', url)
 }
 
 // Another picture, or the same as another case or version: the panel on the left follows.
 let told = ''
 function followCase() {
   const now = [shown?.index, shown?.name, shown?.case?.name, shown?.case?.version, cards.length].join('\n')
-  if (now !== told) trigger('turned', {})
+  if (now === told) return
   told = now
+  written = false
+  placeCase()
+  trigger('turned', {})
 }
 
 const save = () => { if (!button('save').disabled) { say('Saving …'); trigger('keep', {}) } }
@@ -140,4 +163,14 @@ note.addEventListener('keydown', event => {
   if (event.key === 'Enter' && (event.ctrlKey || event.metaKey)) addComment()
   if (event.key === 'Escape') { noted = null; showNote() }
 })
-window.addEventListener('beforeunload', event => { if (shown?.case?.unsaved) event.preventDefault() })
+// First of all listeners, and the last where somebody may stay: Gradio's own would end the tab's work before the answer.
+window.addEventListener('beforeunload', event => {
+  if (!shown?.case || !isUnsaved()) return
+  event.preventDefault()
+  event.stopImmediatePropagation()
+}, { capture: true })
+document.addEventListener('input', event => {
+  if (!shown?.case || !event.target.closest?.('#sac-case-name, #sac-case-notes')) return
+  written = true
+  refreshCase()
+})

@@ -88,7 +88,7 @@ view.addEventListener('pointerdown', event => {
   if (event.target.closest('.sac-wipe, .sac-selected, .sac-note')) return
   view.focus({ preventScroll: true })
   const [px, py] = place(event)
-  if (event.button === 0 && shown && pressComment(px, py)) return
+  if (event.button === 0 && shown && pressComment(px, py)) return event.preventDefault()   // the focus is the note's
   touches.set(event.pointerId, [px, py])
   view.setPointerCapture(event.pointerId)
   if (touches.size === 2) { drag = { kind: 'pinch' }; rubber = null; return draw(false) }
@@ -258,7 +258,7 @@ wipe.addEventListener('keydown', event => {
 })
 
 const keys = {
-  i: () => setTool('inside'), a: () => setTool('extend'), v: () => setTool('several'), o: () => setTool('outside'), s: () => setTool('split'), p: () => setTool('pan'), t: () => shown?.case && canEdit() && setTool('comment'),
+  i: () => setTool('inside'), a: () => setTool('extend'), v: () => setTool('several'), o: () => setTool('outside'), s: () => setTool('split'), p: () => setTool('pan'), t: () => shown?.case && canEdit() && noteHere(),
   Delete: deeds.delete, Backspace: deeds.delete, m: deeds.merge, n: deeds['next-uncertain'], Enter: deeds.accept,
   ',': () => step(-1), '.': () => step(1), x: switchPoint, c: () => shown?.nuclei && compare(), e: () => shown?.nuclei && deeds.export(),
   1: () => toggle('fill'), 2: () => toggle('outline'), 3: () => toggle('points'), 4: () => toggle('truth'), 5: () => toggle('comments'),
@@ -269,9 +269,9 @@ const keys = {
 
 // Keys work wherever the focus is, except where someone writes, chooses or presses.
 document.addEventListener('keydown', event => {
+  if (view.offsetParent && (event.ctrlKey || event.metaKey) && event.key.toLowerCase() === 's') { event.preventDefault(); return save() }
   if (!view.offsetParent || event.altKey || event.target.closest?.('input, textarea, select, [contenteditable], dialog, [role=listbox]')) return
   if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === 'z') { event.preventDefault(); return ask({ do: event.shiftKey ? 'redo' : 'undo' }) }
-  if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === 's') { event.preventDefault(); return save() }
   if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === 'y') { event.preventDefault(); return ask({ do: 'redo' }) }
   if (event.ctrlKey || event.metaKey) return
   const pressing = event.target.closest?.('button, a, [role=tab], [role=radio]')

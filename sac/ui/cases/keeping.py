@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from typing import Any
 
@@ -20,6 +21,8 @@ from sac.ui.orders import Order, number_of, order_of, place_of
 from sac.ui.told import escaped, plain
 from sac.ui.visitor import is_guest, owner_of
 
+ID = re.compile(r"[0-9a-f]{16}")
+"""What the address of one's own case names."""
 Kept = tuple[Any, ...]
 """What `Keeping.save` and those like it answer: the canvas and the panel."""
 
@@ -74,15 +77,20 @@ class Keeping:
             rev = desk.rev if desk else 0
             return {"rev": rev, "kind": "said", "said": str(error), "warns": True, "at": time.time()}
 
-    def arrive(self, desk: Desk | None, request: gr.Request) -> tuple:
-        """Whoever comes by a link finds its case ready to look at; with a link to look, nothing else."""
-        token = request.query_params.get("case")
-        if not token:
+    def arrive(self, desk: Desk | None, key: str, request: gr.Request) -> tuple:
+        """Whoever comes by a link finds its case ready to look at; with a link to look, nothing else.
+
+        Whoever comes back to a case of their own finds that, as it was last saved.
+        """
+        asked = request.query_params.get("case")
+        if not asked:
             return tuple(gr.skip() for _ in range(3 + EVERYTHING + PANEL))
         desk = seated(desk, request)
         try:
-            who = Link(token)
-            picture = lay(desk, cases().of_link(token), who)
+            if ID.fullmatch(asked):
+                lay(desk, asked, Owner(owner_of(key, request)))
+                return desk, gr.skip(), gr.skip(), *self.bring.everything(desk), *shown(desk)
+            picture = lay(desk, cases().of_link(asked), Link(asked))
         except CaseError as error:
             rest = (gr.skip() for _ in range(EVERYTHING + PANEL))
             return desk, gr.update(value=escaped(str(error)), visible=True), gr.skip(), *rest
@@ -104,7 +112,7 @@ class Keeping:
                 if held.is_mine and name and name != case.name:
                     case = cases().rename(case.id, who, name)
         except CaseChanged as error:
-            said = {"rev": desk.rev, "kind": "said", "said": str(error), "warns": True, "at": time.time()}
+            said = {"rev": desk.rev, "kind": "said", "said": "Not saved yet: see above", "at": time.time()}
             return said, *shown(desk, str(error))
         hold(picture, case, who, notes)
         return self._told(desk, picture, f"Saved as version {case.version}"), *shown(desk)
@@ -151,5 +159,5 @@ def _signed(author: str, request: gr.Request) -> str:
 
 def _welcome(held: Held) -> str:
     kind = "to look at" if held.level == "view" else "to look at and to edit"
-    notes = f"  \n{escaped(held.notes)}" if held.notes else ""
+    notes = "".join(f"  \n{escaped(line)}" for line in held.notes.splitlines() if line.strip())
     return f"**Shared with you {kind}:** {plain(held.name)}{notes}"

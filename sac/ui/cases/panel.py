@@ -95,9 +95,7 @@ def case_panel(conflict: Conflict) -> CasePanel:
         )
         links = gr.Markdown(elem_id="sac-links")
         with gr.Row():
-            link = gr.Dropdown(
-                [], show_label=False, container=False, min_width=120, elem_id="sac-link-choice", visible=False
-            )
+            link = gr.Dropdown([], label="A link to revoke", min_width=120, elem_id="sac-link-choice", visible=False)
             revoke = gr.Button("Revoke", size="sm", min_width=80, scale=0, elem_id="sac-link-revoke")
     return CasePanel(
         name, notes, author, save, said, conflict, versions, share, level, days, note, make,
@@ -120,7 +118,7 @@ def shown(desk: Desk | None, conflict: str = "") -> tuple[Any, ...]:
         gr.skip() if conflict else held.notes,
         f"Version {held.version} of {plain(held.name)}",
         gr.update(visible=bool(conflict)),
-        escaped(conflict),
+        f"{escaped(conflict)} Reloading drops what you changed since." if conflict else "",
         gr.update(
             choices=[(version_words(v), v.number) for v in versions], value=held.version, visible=len(versions) > 1
         ),
@@ -134,7 +132,7 @@ def links_shown(held: Held) -> tuple[str, dict]:
     """The links of one's own case: a table of all, the choice of those that may be revoked."""
     links = cases().links(held.id, held.who) if held.is_mine else []
     usable = [(link_words(link), link.id) for link in links if is_usable(link)]
-    return links_table(links), gr.update(choices=usable, value=usable[0][1] if usable else None, visible=bool(usable))
+    return links_table(links), gr.update(choices=usable, value=None, visible=bool(usable))
 
 
 def is_usable(link: LinkFacts) -> bool:

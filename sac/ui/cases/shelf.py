@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,7 @@ from sac.ui.cases.held import cases
 from sac.ui.cases.panel import PANEL, shown
 from sac.ui.cases.work import lay
 from sac.ui.desk import Desk
-from sac.ui.errors import shows_errors
+from sac.ui.errors import as_text, shows_errors
 from sac.ui.models import told_to_others
 from sac.ui.opening import EVERYTHING, FIRST, Opening, seated
 from sac.ui.orders import order_of
@@ -62,7 +64,7 @@ class Shelving:
         if not path:
             raise CaseError(f"No file was sent; send a case as a {SUFFIX} file")
         who = Owner(owner_of(key, request))
-        cases().import_file(who, Path(path))
+        gr.Info(f"Imported as {as_text(cases().import_file(who, Path(path)).name)}", duration=5)
         return _shelf(who), None
 
     @members_only
@@ -81,6 +83,8 @@ class Shelving:
         if do not in DEEDS:
             raise CaseError("A case can be opened, renamed, duplicated, downloaded and deleted; nothing else.")
         DEEDS[do](case, who, order)
+        if _refreshed(desk, case, who):
+            rest = *self.opening.everything(desk), *shown(desk)
         return gr.skip(), gr.skip(), _shelf(who), *rest
 
 
@@ -90,6 +94,15 @@ DEEDS = {
     "delete": lambda case, who, order: cases().delete(case, who),
 }
 """What changes a case on the shelf, by its name there."""
+
+
+def _refreshed(desk: Desk | None, case: str, who: Owner) -> bool:
+    """Whether the case lies on the desk, where it is called now as it is called on the shelf."""
+    there = [p for p in desk.pictures if p.held and p.held.is_mine and p.held.id == case] if desk else []
+    for picture in there:
+        with suppress(CaseError):  # it was deleted
+            picture.held = replace(picture.held, name=cases().facts(case, who).name)
+    return bool(there)
 
 
 def _shelf(who: Owner) -> dict:
