@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # several processes share the cores: none shall wait by spinning
+
 ROOT = Path(__file__).resolve().parent.parent
 
 
