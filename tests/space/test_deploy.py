@@ -118,7 +118,7 @@ def test_the_app_itself_is_whole():
     pinned = [line for line in (ROOT / "requirements.txt").read_text().splitlines() if "==" in line]
     only_tests = {line for line in pinned if line not in said}
     assert only_tests and all(
-        line.split("==")[0] in ("pytest", "playwright", "pyyaml", "transformers") for line in only_tests
+        line.split("==")[0] in ("pytest", "pytest-xdist", "playwright", "transformers") for line in only_tests
     )
     front = yaml.safe_load(Path(files["README.md"]).read_text(encoding="utf-8").split("---\n")[1])
     assert front["sdk"] == "gradio" and front["app_file"] in files
