@@ -97,7 +97,7 @@ def build_segment_tab(tabs: gr.Tabs, key: gr.BrowserState, arrived: gr.events.De
             with gr.Accordion("Compare and check", open=False, elem_id="sac-check"):
                 rival = gr.Radio([(v, k) for k, v in RIVALS.items()], value="vanilla", label="Compare with")
                 truth = gr.File(label="Ground truth: label image or binary mask", elem_id="sac-truth", height=100)
-            with gr.Accordion("Case: save and share", open=False, elem_id="sac-case"):
+            with gr.Accordion("Case: save and share", open=False, elem_id="sac-case") as unfolding:
                 case = case_panel(conflict)
         with gr.Column(scale=4, min_width=480):
             canvas = SegCanvas()
@@ -139,6 +139,7 @@ def build_segment_tab(tabs: gr.Tabs, key: gr.BrowserState, arrived: gr.events.De
     canvas.export(do.export, desk, canvas, **QUICK)
     keep = Keeping(canvas, bring)
     _wire_case(case, keep, canvas, desk, key, arrived, everything)
+    unfolding.expand(keep.unfolded, [desk, case.name, case.notes], [case.name, case.notes], **QUICK)
     arrived.then(keep.arrive, [desk, key], [desk, shared, controls, *everything, *case.told], **OPENING)
     _endpoint()
     return Segmenting(desk, key, arrived, model, tabs, bring, everything, case, brought)

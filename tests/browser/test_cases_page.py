@@ -3,6 +3,7 @@
 import re
 
 from browser.conftest import Stage, started
+from playwright.sync_api import expect
 
 from sac.logins import Cost, Hashed, write
 
@@ -128,7 +129,7 @@ def test_nothing_is_lost_on_the_way_out(open_page):
     seen(stage, "own", 3)
     assert stage.count("nuclei") == count and asked == ["beforeunload"]
     tab.get_by_text("Case: save and share").click()
-    tab.wait_for_function("document.querySelector('#sac-case-notes :is(input, textarea)').value === 'Look left'")
+    expect(tab.locator("#sac-case-notes").locator("textarea, input")).to_have_value("Look left", timeout=30_000)
 
 
 def test_the_shelf(open_page, tmp_path):

@@ -62,6 +62,11 @@ class Keeping:
         """Another picture is shown, or the same as another case: what the panel says of it."""
         return shown(desk)
 
+    def unfolded(self, desk: Desk | None, name: str, notes: str) -> tuple[Any, Any]:
+        """The panel was opened. What reached its fields while the page laid them out is lost there, and told again."""
+        case, kept = shown(desk)[:2]
+        return gr.skip() if name else case, gr.skip() if notes else kept
+
     def comment(self, desk: Desk | None, author: str, event: gr.EventData, request: gr.Request) -> Value:
         """Pins a comment, settles one, or takes one off."""
         order = order_of(event)
