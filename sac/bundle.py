@@ -69,9 +69,9 @@ def is_image(name: str) -> bool:
     return PurePosixPath(name).suffix.lower() in ENDINGS
 
 
-def opened(path: Path, room: Path, links: bool = False) -> Bundle:
-    """A folder or a zip. Raises ImageError for a zip that is none, or too large. links: see `Folder`."""
-    return Folder(path, links) if path.is_dir() else Zip(path, room)
+def opened(path: Path, room: Path, links: bool = False, members: int | None = None) -> Bundle:
+    """A folder or a zip. Raises ImageError for a zip that is none, or too large. links: see `Folder`; members: `Zip`."""
+    return Folder(path, links) if path.is_dir() else Zip(path, room, members)
 
 
 class Bundle:
@@ -120,9 +120,12 @@ class Folder(Bundle):
 
 
 class Zip(Bundle):
-    """A zip, judged by its directory. A file is unpacked when it is asked for, into `room`, under a name of our own."""
+    """A zip, judged by its directory. A file is unpacked when it is asked for, into `room`, under a name of our own.
 
-    def __init__(self, path: Path, room: Path):
+    members: files that it may hold; None for as many as a visitor may send.
+    """
+
+    def __init__(self, path: Path, room: Path, members: int | None = None):
         self.name, self._room, self._stem = path.name, room, path.stem[:40]
         try:
             self._archive = zipfile.ZipFile(path)
@@ -132,7 +135,7 @@ class Zip(Bundle):
         self._members = {member.filename: member for member in files}
         self.names = tuple(_seen(self._members))
         try:
-            _judge(path.name, files)
+            _judge(path.name, files, members or LIMITS.zip_members)
         except ImageError:
             self._archive.close()
             raise
@@ -156,10 +159,10 @@ class Zip(Bundle):
         path.unlink(missing_ok=True)
 
 
-def _judge(name: str, members: list[zipfile.ZipInfo]) -> None:
+def _judge(name: str, members: list[zipfile.ZipInfo], most: int) -> None:
     """Judges a zip by its directory, before anything is unpacked. Raises ImageError."""
-    if len(members) > LIMITS.zip_members:
-        raise ImageError(f"{name} has {len(members)} files; up to {LIMITS.zip_members} are accepted")
+    if len(members) > most:
+        raise ImageError(f"{name} has {len(members)} files; up to {most} are accepted")
     total = sum(m.file_size for m in members)
     if total > LIMITS.zip_bytes:
         raise ImageError(f"{name} unpacks to {total / 2**30:.1f} GB; up to {LIMITS.zip_bytes / 2**30:.0f} are accepted")

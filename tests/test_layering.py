@@ -15,7 +15,7 @@ LEVELS = (
     ("sac.model", "sac.prompts", "sac.images", "sac.intensities", "sac.labels", "sac.bundle"),
     ("sac.inference",),
     ("sac.remote", "sac.tensors"),
-    ("sac.hub", "sac.cases", "sac.logins", "sac.export", "sac.overlay", "sac.metrics"),
+    ("sac.hub", "sac.cases", "sac.logins", "sac.export", "sac.overlay", "sac.metrics", "sac.gland_metrics"),
     ("sac.publish", "sac.space"),
     ("sac.ui", "sac.commands", "sac.__main__", "training"),
     ("app",),

@@ -27,10 +27,10 @@ class Loose(Bundle):
 class Brought:
     """names: of all files; of more than one folder or zip, each name begins with that of its own.
 
-    problems: what could not be opened at all, a sentence each. links: see `sac.bundle.Folder`.
+    problems: what could not be opened at all, a sentence each. links, members: see `sac.bundle`, Folder and Zip.
     """
 
-    def __init__(self, paths: Sequence[Path], room: Path, links: bool = False):
+    def __init__(self, paths: Sequence[Path], room: Path, links: bool = False, members: int | None = None):
         self.problems: list[DataError] = []
         self._places: dict[str, tuple[Bundle, str]] = {}
         self._open = ExitStack()
@@ -38,7 +38,7 @@ class Brought:
         loose = [path for path in paths if path not in packed]
         for path in packed:
             try:
-                bundle = self._open.enter_context(opened(path, room, links))
+                bundle = self._open.enter_context(opened(path, room, links, members))
                 self._take(bundle, path.stem if len(packed) > 1 else "")
             except ImageError as error:
                 self.problems.append(DataError(str(error)))

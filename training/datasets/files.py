@@ -16,17 +16,20 @@ from sac.decoding.decoded import spoken
 from sac.errors import DataError, ImageError
 from sac.images import open_file
 from sac.labels import LabelImage, read_label_image
-from training.datasets import aperio, geojson
+from training.datasets import aperio, geojson, runs
 from training.datasets.brought import Brought
 from training.datasets.coco import Listed, is_list
 from training.datasets.documents import read_json
 from training.datasets.layouts import Layout, Pair, arranged
 from training.datasets.outlines import Drawing
+from training.datasets.runs import RunTable
 from training.datasets.sample import Sample, doubts_of
 
 TOLD = 20
 """Sentences of one kind that are said; the others are counted."""
 TABLE = ".parquet"
+LISTS = (".json", ".csv")
+"""Files that may speak of many images."""
 
 
 def samples(paths: Sequence[Path], room: Path, links: bool = False) -> Iterator[Sample | DataError]:
@@ -35,7 +38,13 @@ def samples(paths: Sequence[Path], room: Path, links: bool = False) -> Iterator[
     What a zip holds is unpacked into the folder `room` for as long as it is read. links: whether links that lead out
     of a folder are followed: in one's own, not in one that was sent.
     """
-    with Brought(paths, room, links) as brought, Decoder() as decoder:
+    with Brought(paths, room, links) as brought:
+        yield from read(brought, room)
+
+
+def read(brought: Brought, room: Path) -> Iterator[Sample | DataError]:
+    """The same of what is open already."""
+    with Decoder() as decoder:
         yield from brought.problems
         yield from _tables(brought, room)
         yield from Reading(brought, decoder).samples()
@@ -82,7 +91,7 @@ class Reading:
     def samples(self) -> Iterator[Sample | DataError]:
         lists, broken = {}, set()
         for name in self.brought.names:
-            if name.lower().endswith(".json"):
+            if name.lower().endswith(LISTS):
                 try:
                     lists |= self._listed(name)
                 except DataError as error:
@@ -97,7 +106,7 @@ class Reading:
                 yield from self.refusals.told("that cannot be read", str(error))
         yield from self._unpaired(layout)
         yield from self.refusals.rest()
-        yield from self._left_out()
+        yield from self._left_out({*lists} | broken)
 
     def sample(self, pair: Pair, name: str) -> Sample:
         """Reads a pair. Raises DataError or ImageError."""
@@ -155,14 +164,16 @@ class Reading:
         return drawing.labels, _doubts(drawing)
 
     def _read_json(self, name: str) -> object:
-        """A COCO list, or what else the file holds."""
+        """A COCO list, or what else the file holds; of a CSV a table of run lengths, None for another."""
         with self.brought.fetched(name) as path:
+            if name.lower().endswith(".csv"):
+                return runs.read(path, name)
             document = read_json(path, name)
         return Listed(document, name) if is_list(document) else document
 
     def _listed(self, name: str) -> dict[str, list[str]]:
         document = self._json(name)
-        return {name: document.names} if isinstance(document, Listed) else {}
+        return {name: document.names} if isinstance(document, Listed | RunTable) else {}
 
     def _unpaired(self, layout: Layout) -> Iterator[DataError]:
         for sentence in layout.unclear:
@@ -177,10 +188,10 @@ class Reading:
         for name in layout.imageless:
             yield from self.refusals.told("without an image", f"{name} has no image of the same name")
 
-    def _left_out(self) -> Iterator[DataError]:
-        """What to say of files that are neither images nor annotations."""
+    def _left_out(self, told: set[str]) -> Iterator[DataError]:
+        """What to say of files that are neither images nor annotations. told: those of which enough was said."""
         known = (".xml", ".json", ".geojson", TABLE)
-        names = self.brought.names
+        names = [name for name in self.brought.names if name not in told]
         others = [name for name in names if not is_image(name) and PurePosixPath(name).suffix.lower() not in known]
         if others:
             told = ", ".join(others[:3]) + (" and others" if len(others) > 3 else "")

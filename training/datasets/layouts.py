@@ -208,7 +208,7 @@ class _Found:
         pairs = []
         for image in self.images:
             candidates = self.pairs.get(image.path, [])
-            best = [pair for pair in candidates if ".labels.tif" in pair.annotations[0].lower()] or candidates
+            best = _preferred(candidates)
             if len(best) == 1:
                 pairs.append(best[0])
             elif best:
@@ -218,3 +218,9 @@ class _Found:
                 )
         bare = [i.path for i in self.images if i.path not in self.pairs and i.path not in self.blamed]
         return Layout(tuple(pairs), tuple(bare), tuple(self.imageless), tuple(self.unclear))
+
+
+def _preferred(candidates: list[Pair]) -> list[Pair]:
+    """Of several: our labels say it all; a table of run lengths repeats what the masks beside it hold."""
+    files = [pair for pair in candidates if not pair.annotations[0].lower().endswith(".csv")]
+    return [pair for pair in files if ".labels.tif" in pair.annotations[0].lower()] or files or candidates
