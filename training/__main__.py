@@ -11,7 +11,8 @@ from pathlib import Path
 from sac.config import SACConfig
 from sac.errors import SacError
 from sac.flags import add_flags, read_flags
-from training import benchmark, scales, speed
+from training import scales, speed
+from training.benchmark import command
 from training.bring import Named, training_set
 from training.fit import fit
 from training.options import FitOptions, Task
@@ -50,9 +51,9 @@ def _parser() -> argparse.ArgumentParser:
     add_flags(fit, SACConfig, only_told=True)
     fit.set_defaults(run=_fit)
 
-    figures = commands.add_parser("benchmark", help="measure methods on data folders")
-    benchmark.add_arguments(figures)
-    figures.set_defaults(run=benchmark.run)
+    figures = commands.add_parser("benchmark", help="measure checkpoints, or train and compare rivals")
+    command.add_arguments(figures)
+    figures.set_defaults(run=command.run)
 
     sizes = commands.add_parser("scales", help="measure a checkpoint on coarser and finer pixels")
     scales.add_arguments(sizes)

@@ -13,7 +13,6 @@ from tqdm import tqdm
 from sac.model.sac import SAC, fast
 from training.crops import POOL, Crops
 from training.disk import room
-from training.lesson import framed
 from training.places import EMBEDDINGS
 
 AT_ONCE = 4
@@ -37,5 +36,5 @@ def _embedded(sac: SAC, crops: Crops) -> Tensor:
         images = np.stack([crops.cut(number)[0] for number in range(first, min(first + AT_ONCE, POOL))])
         batch = torch.from_numpy(images.transpose(0, 3, 1, 2).copy()).to(sac.sam.device).float()
         with fast(sac.sam.device):
-            found.append(sac.encode(framed(sac, batch)).float().cpu())
+            found.append(sac.encode(batch).float().cpu())
     return torch.cat(found).contiguous()

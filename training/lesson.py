@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -23,18 +25,19 @@ class NucleiLesson(nn.Module):
     """What `fit` teaches a SAC, step by step.
 
     alone: first steps, in which the generator learns alone. features (P, C, h, w): embeddings of the quick mode's crops,
-    which are looked up instead of computed; None computes them.
+    which are looked up instead of computed; None computes them. joint: whether the generator learns on, with the others.
     """
 
-    def __init__(self, sac: SAC, alone: int, features: Tensor | None = None):
+    def __init__(self, sac: SAC, alone: int, features: Tensor | None = None, joint: bool = True):
         super().__init__()
-        self.sac, self.alone = sac, alone
+        self.sac, self.alone, self.joint = sac, alone, joint
         self.features = features  # no buffer: several processes would send it to each other at every step
         self.frame = Frame(sac.tokens, sac.stride, sac.token_pixels, min(sac.config.window, sac.tokens))
 
     def forward(self, batch: dict[str, Tensor], step: int) -> dict[str, Tensor]:
         images = batch["image"].float()
-        nuclei_map = self.sac.generator(images)
+        with nullcontext() if self.joint or step < self.alone else torch.no_grad():
+            nuclei_map = self.sac.generator(images)
         losses = {"generator": generator_loss(nuclei_map, (batch["labels"] > 0).float(), batch["distance"])}
         if step < self.alone:
             return losses
@@ -55,7 +58,7 @@ class NucleiLesson(nn.Module):
     def _embedded(self, images: Tensor, batch: dict[str, Tensor]) -> Tensor:
         if self.features is not None and "crop" in batch:
             return self.features[batch["crop"].to(self.features.device)].to(images.device, images.dtype)
-        return self.sac.encode(framed(self.sac, images))
+        return self.sac.encode(images)
 
     def _instances(self, features: Tensor, batch: dict[str, Tensor], hint, step: int) -> dict[str, Tensor]:
         """One prompt a nucleus, decoded on windows, against the nucleus or, off every nucleus, against nothing."""
@@ -80,10 +83,3 @@ class NucleiLesson(nn.Module):
         if hint is not None:
             masks = masks + mask_prior(hint[:, :1])
         return 0.5 * mask_loss(masks[:, 0], (batch["labels"] > 0).float()).mean()
-
-
-def framed(sac: SAC, images: Tensor) -> Tensor:
-    """Crops (B, 3, side, side) resampled to SAM's input frame."""
-    if images.shape[-1] == sac.frame:
-        return images
-    return F.interpolate(images, size=(sac.frame,) * 2, mode="bilinear", antialias=True)

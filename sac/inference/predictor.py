@@ -95,7 +95,7 @@ def map_of_parts(sac: SAC, pixels: np.ndarray, most: int) -> list[np.ndarray]:
     """The generator's maps (2, h, w), probabilities, of at most `most` tiles spread over a picture at its own scale."""
     tiles = plan_tiles(pixels.shape[:2], sac.config.tile, 0)
     chosen = [tiles[i] for i in np.unique(np.linspace(0, len(tiles) - 1, min(most, len(tiles))).round().astype(int))]
-    maps = nuclei_maps(sac, _crops(sac, stretched(pixels), chosen), flips=((),)).sigmoid().cpu().numpy()
+    maps = nuclei_maps(sac, cut_crops(sac, stretched(pixels), chosen), flips=((),)).sigmoid().cpu().numpy()
     inside = [(pixels.shape[0] - t.y, pixels.shape[1] - t.x) for t in chosen]
     return [m[:, :height, :width] for m, (height, width) in zip(maps, inside)]
 
@@ -113,10 +113,10 @@ def embed(sac: SAC, pixels: np.ndarray, scale: float, options: SegmentOptions) -
     features, maps = [], []
     many = tiles_at_once(sac)
     for start in range(0, len(tiles), many):
-        crops = _crops(sac, scaled, tiles[start : start + many])
+        crops = cut_crops(sac, scaled, tiles[start : start + many])
         maps.append(nuclei_maps(sac, crops))
         with fast(sac.sam.device):
-            features.append(sac.encode(_framed(sac, crops), options.adapted).float())
+            features.append(sac.encode(crops, options.adapted).float())
     maps = torch.cat(maps)
     whole = stitch(tiles, maps.sigmoid().cpu().numpy(), scaled.shape[:2])
     return Embedding((height, width), scale, tiles, torch.cat(features), maps, _resized(whole, (height, width)))
@@ -196,17 +196,11 @@ def _resized(maps: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     return F.interpolate(torch.from_numpy(maps)[None], size=size, mode="bilinear", align_corners=False)[0].numpy()
 
 
-def _crops(sac: SAC, pixels: np.ndarray, tiles: list[Tile]) -> Tensor:
+def cut_crops(sac: SAC, pixels: np.ndarray, tiles: list[Tile]) -> Tensor:
+    """Tiles of pixels (H, W, 3) uint8, as (T, 3, side, side) float32 on the model's device; SAM's mean colour beside."""
     fill = tuple(round(v) for v in PIXEL_MEAN)
     crops = np.stack([tile.cut(pixels, fill) for tile in tiles]).transpose(0, 3, 1, 2)
     return torch.from_numpy(np.ascontiguousarray(crops)).to(sac.sam.device).float()
-
-
-def _framed(sac: SAC, crops: Tensor) -> Tensor:
-    """Tiles resampled to SAM's input frame."""
-    if crops.shape[-1] == sac.frame:
-        return crops
-    return F.interpolate(crops, size=(sac.frame, sac.frame), mode="bilinear", antialias=True)
 
 
 def _decoded(sac: SAC, embedding: Embedding, asked: TokenPrompts, options: SegmentOptions, whole: bool = False):

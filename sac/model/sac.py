@@ -11,6 +11,7 @@ from contextlib import nullcontext
 from dataclasses import replace
 
 import torch
+import torch.nn.functional as F
 from segment_anything.modeling import Sam
 from torch import Tensor, nn
 
@@ -77,7 +78,9 @@ class SAC(nn.Module):
         return self.config.tile // self.tokens
 
     def encode(self, images: Tensor, adapted: bool = True) -> Tensor:
-        """Image embeddings (B, C, h, w) of frames (B, 3, frame, frame), RGB 0 to 255."""
+        """Image embeddings (B, C, h, w) of crops (B, 3, side, side), RGB 0 to 255, resampled to SAM's input frame."""
+        if images.shape[-1] != self.frame:
+            images = F.interpolate(images, size=(self.frame, self.frame), mode="bilinear", antialias=True)
         with ENCODING, nullcontext() if adapted else self.sam.image_encoder.disable_adapter():
             return self.sam.image_encoder((images - self.sam.pixel_mean) / self.sam.pixel_std)
 

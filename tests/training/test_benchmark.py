@@ -7,7 +7,7 @@ from PIL import Image
 
 from sac.metrics import score
 from training.__main__ import main
-from training.baselines import otsu_watershed
+from training.baselines.classical import otsu_watershed
 
 
 @pytest.fixture

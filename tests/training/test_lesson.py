@@ -11,7 +11,7 @@ from training.crops import POOL, Crops
 from training.datasets.division import Pieces, divide
 from training.datasets.gather import gather
 from training.datasets.sample import Sample
-from training.lesson import NucleiLesson, framed
+from training.lesson import NucleiLesson
 from training.options import FitOptions
 
 
@@ -53,7 +53,7 @@ def test_pictures_without_nuclei_teach_that_there_are_none(sac, samples, tmp_pat
 def test_embeddings_that_are_looked_up_give_the_losses_of_those_that_are_computed(sac, two):
     shown = batch(sac, two, quick=True)
     with torch.no_grad():
-        made = sac.encode(framed(sac, shown["image"].float()))
+        made = sac.encode(shown["image"].float())
     features = torch.zeros(POOL, *made.shape[1:])
     features[shown["crop"]] = made
     assert losses(sac, shown, 1, features=features) == pytest.approx(losses(sac, shown, 1), rel=1e-4)
@@ -75,7 +75,7 @@ def test_the_loss_of_an_exam_is_the_same_at_every_look(sac, two):
     shown = batch(sac, two)
     with torch.no_grad():
         images = shown["image"].float()
-        nuclei_map, features = sac.generator(images), sac.encode(framed(sac, images))
+        nuclei_map, features = sac.generator(images), sac.encode(images)
         first, second = (NucleiLesson(sac, 0).examined(shown, nuclei_map, features, 5) for _ in range(2))
     taught = losses(sac, shown, 5)
     assert torch.equal(first, second)

@@ -1,13 +1,10 @@
-"""`python -m training benchmark`: methods against data folders, as tables and plots."""
+"""Checkpoints that are there, against data folders, as tables and plots."""
 
 from __future__ import annotations
 
 import argparse
 import shlex
 import sys
-import time
-from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,74 +12,13 @@ import pandas as pd
 from tqdm import tqdm
 
 from sac import hub
-from sac.config import SegmentOptions
 from sac.errors import OptionError
-from sac.inference.compare import generator_alone
-from sac.inference.predictor import Embedding, embed
-from sac.inference.scale import estimate_scale
-from sac.inference.segment import answer, auto_prompts
 from sac.metrics import score
-from sac.model.sac import SAC
-from training.baselines import otsu_watershed
+from training.baselines.methods import METHODS
+from training.baselines.subject import Subject
 from training.datasets.folder import find_pairs, load_all
 
 FIGURES = ("dice", "iou", "aji", "pq", "f1", "ap50", "msa", "seconds")
-
-
-class Subject:
-    """A picture and a model. Methods share its embeddings, but each is charged their time."""
-
-    def __init__(self, sac: SAC, pixels: np.ndarray):
-        self.sac, self.pixels = sac, pixels
-        self._embeddings: dict[bool, tuple[Embedding, float]] = {}
-        self._reused = 0.0
-
-    def embedding(self, adapted: bool = True) -> Embedding:
-        if adapted in self._embeddings:
-            self._reused += self._embeddings[adapted][1]
-        else:
-            begun = time.perf_counter()
-            options = SegmentOptions(adapted=adapted)
-            found = embed(self.sac, self.pixels, estimate_scale(self.sac, self.pixels), options)
-            self._embeddings[adapted] = found, time.perf_counter() - begun
-        return self._embeddings[adapted][0]
-
-    def timed(self, method: Method) -> tuple[np.ndarray, float]:
-        """A method's label map (H, W) and its seconds, as if it had been alone."""
-        self._reused, begun = 0.0, time.perf_counter()
-        found = method(self)
-        return found, time.perf_counter() - begun + self._reused
-
-
-Method = Callable[[Subject], np.ndarray]
-
-
-def _sam(options: SegmentOptions) -> Method:
-    def method(subject: Subject) -> np.ndarray:
-        embedding = subject.embedding(options.adapted)
-        return answer(subject.sac, embedding, auto_prompts(subject.sac, embedding, options), options).labels
-
-    return method
-
-
-INSTANCES, SEMANTIC = SegmentOptions(), SegmentOptions(mode="semantic")
-METHODS: dict[str, Method] = {
-    "otsu": lambda subject: otsu_watershed(subject.pixels),
-    "generator": lambda subject: generator_alone(subject.embedding(), subject.sac.config.diameter),
-    "vanilla": _sam(replace(INSTANCES, adapted=False, certainty=0.0)),
-    "vanilla-semantic": _sam(replace(SEMANTIC, adapted=False)),
-    "sac-semantic": _sam(SEMANTIC),
-    "sac": _sam(INSTANCES),
-}
-"""The vanilla ones are the same base without adapter, with its own decoder, on the points that SAC gets."""
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--data", nargs="+", required=True, type=Path, help="folders with images/ and labels/")
-    parser.add_argument("--methods", nargs="+", default=list(METHODS), help=f"of {', '.join(METHODS)}")
-    parser.add_argument("--models", nargs="+", default=[hub.DEFAULT], help="checkpoints; one for all data, or one each")
-    parser.add_argument("--names", type=Path, help="file with the stems to use, one a line (default: all)")
-    parser.add_argument("--out", type=Path, required=True, help="folder for tables and plots")
 
 
 def run(parsed: argparse.Namespace) -> None:

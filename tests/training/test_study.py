@@ -1,0 +1,146 @@
+"""The comparison, whole: a made-up set of the official layout is learnt from, asked about and put into tables."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from training.__main__ import main
+from training.benchmark import school
+from training.benchmark.plan import ABLATIONS, RIVALS, SAM_FT, WHOLE, Budget, Student
+from training.benchmark.report import BEGIN, END
+from training.benchmark.school import Class, built, cost
+from training.benchmark.sets import ground
+from training.benchmark.tables import markdown, summary
+
+SMALL = ["--steps", "4", "--batch", "2", "--prompts", "2", "--most", "1", "--hold-out", "0.2"]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Data folders dsb2018/train and dsb2018/val of pictures of discs."""
+    root = tmp_path_factory.mktemp("data") / "dsb2018"
+    rng = np.random.default_rng(0)
+    for part, count in (("train", 6), ("val", 2)):
+        for kind in ("images", "labels"):
+            (root / part / kind).mkdir(parents=True)
+        for number in range(count):
+            y, x = np.mgrid[:128, :128]
+            labels = np.zeros((128, 128), np.uint16)
+            for label, (row, column) in enumerate(((30, 30), (30, 90), (90, 30), (90, 90)), start=1):
+                cy, cx = (row, column) + rng.uniform(-8, 8, 2)
+                labels[(x - cx) ** 2 + (y - cy) ** 2 < 12**2] = label
+            grey = np.where(labels > 0, 180, 20) + rng.normal(0, 3, labels.shape)
+            pixels = np.repeat(grey.clip(0, 255).astype(np.uint8)[..., None], 3, axis=2)
+            Image.fromarray(pixels).save(root / part / "images" / f"{part}-{number}.png")
+            Image.fromarray(labels).save(root / part / "labels" / f"{part}-{number}.png")
+    return root
+
+
+def test_rivals_are_taught_asked_and_told_of(folder, tmp_path, capsys):
+    results = tmp_path / "RESULTS.md"
+    results.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
+    out = tmp_path / "out"
+    command = ["benchmark", "--data", str(folder), "--parts", "rivals", "curves", "--out", str(out), *SMALL]
+    command += ["--results", str(results)]
+    assert main(command) == 0
+    table = pd.read_csv(out / "rivals.csv")
+    assert list(table["label"]) == [line.label for line in RIVALS] and set(table["images"]) == {2}
+    images = pd.read_csv(out / "rivals-images.csv")
+    assert set(images["image"]) == {"val-0", "val-1"} and len(images) == 2 * len(RIVALS)
+    mine = images[images["label"] == "**SAC**"]
+    assert table.set_index("label").loc["**SAC**", "dice"] == pytest.approx(mine["dice"].mean())
+    text = results.read_text()
+    assert text.startswith("before\n") and text.endswith("after\n") and "\nold\n" not in text and "](results/" in text
+    for name in ("rivals.png", "curves.png"):
+        assert Image.open(tmp_path / "results" / name).width > 100
+    curves = pd.read_csv(out / "curves.csv")
+    assert set(curves["student"]) == {"sam-ft", "msa", "unet", "sac"} and curves["dice"].between(0, 1).all()
+
+    kept = {path: path.stat().st_mtime_ns for path in out.rglob("*.safetensors")}
+    lost = next(out.rglob("test-generator.csv"))
+    was = pd.read_csv(lost).drop(columns="seconds")
+    lost.unlink()
+    capsys.readouterr()
+    assert main(command) == 0
+    assert {path: path.stat().st_mtime_ns for path in out.rglob("*.safetensors")} == kept  # nobody is taught again
+    pd.testing.assert_frame_equal(pd.read_csv(lost).drop(columns="seconds"), was)
+
+
+def test_another_budget_is_another_training(folder, tmp_path):
+    there = ground(folder, tmp_path, 0.2)
+    first, second = (Class(there, Budget(steps=steps), 0, tmp_path).folder(WHOLE) for steps in (4, 5))
+    assert first != second
+    assert Class(there, Budget(steps=4, most=7), 0, tmp_path).folder(WHOLE) == first
+    assert Class(there, Budget(steps=4), 1, tmp_path).folder(WHOLE) != first
+
+
+def test_what_is_held_out_is_not_learnt_from(folder, tmp_path):
+    there = ground(folder, tmp_path, 0.2)
+    learn, held = ({f.name for f in pieces.facts} for pieces in (there.learn(0, 0), there.held_out(0)))
+    assert len(learn) == 5 and len(held) == 1 and not learn & held
+    few = [{f.name for f in there.learn(2, seed).facts} for seed in range(6)]
+    assert all(len(names) == 2 and names <= learn for names in few) and len(set(map(frozenset, few))) > 1
+    assert not {f.name for f in there.test.survey.facts} & (learn | held)
+
+
+@pytest.mark.parametrize(
+    ("student", "learning"),
+    [
+        (Student("a", "decoder"), {"mask_decoder"}),
+        (Student("b", "adapters"), {"mask_decoder", "adapter"}),
+        (Student("c", "generator"), {"generator"}),
+        (Student("d"), {"mask_decoder", "generator", "lora"}),
+        (Student("e", decoder=False), {"generator", "lora"}),
+        (Student("f", adapter=False), {"generator", "mask_decoder"}),
+        (Student("g", "nothing"), set()),
+    ],
+    ids=lambda value: value.name if isinstance(value, Student) else "",
+)
+def test_only_what_shall_learn_does(folder, tmp_path, student, learning):
+    lessons = Class(ground(folder, tmp_path, 0.2), Budget(steps=4), 0, tmp_path)
+    names = [name for name, w in built(student, lessons).named_parameters() if w.requires_grad]
+    parts = {part for part in ("mask_decoder.", "generator.", "lora_", "adapter.") if any(part in n for n in names)}
+    trunk = [n for n in names if n.startswith("sam.") and "lora_" not in n and ".adapter." not in n]
+    assert {part.strip("._") for part in parts} == learning and trunk == []
+
+
+def test_ablations_change_what_they_say():
+    students = {line.student.name: line.student for lines in ABLATIONS.values() for line in lines}
+    assert dict(students["sac-rank-64"].changes) == {"rank": 64, "alpha": 128.0}
+    assert dict(students["sac-on-qkv"].changes) == {"projections": ("q", "k", "v")}
+    assert "sac-rank-4" not in students and "sac-on-qv" not in students  # those are SAC itself
+    assert students["sac-images-3"].images == 3 and not students["sac-in-turn"].joint
+
+
+def test_means_and_deviations_are_those_of_the_seeds():
+    rows = pd.DataFrame(
+        {"data": "x, test", "table": "rivals", "label": "SAC", "seed": [0, 0, 1, 1], "image": ["a", "b", "a", "b"],
+         "dice": [0.8, 0.6, 0.9, 0.9], "seconds": 1.0, "commit": "abc"}
+    )  # fmt: skip
+    line = summary(rows).iloc[0]
+    assert line["dice"] == pytest.approx(0.8) and line["dice_sd"] == pytest.approx(0.2 / np.sqrt(2))
+    assert (line["seeds"], line["images"], line["commit"]) == (2, 2, "abc")
+    assert "| SAC | 0.800 ± 0.141 | 1.00 |" in markdown(summary(rows), "x, test")
+
+
+@pytest.mark.parametrize(
+    ("change", "word"),
+    [
+        (["--jobs", "0"], "jobs 0"),
+        (["--seeds", "1", "1"], "seeds"),
+        (["--steps", "0"], "steps 0"),
+        (["--results", "nowhere.md"], "benchmark: begin"),
+    ],
+)
+def test_what_cannot_be_is_said_before_anything_is_taught(folder, tmp_path, capsys, change, word):
+    out = tmp_path / "out"
+    assert main(["benchmark", "--data", str(folder), "--parts", "all", "--out", str(out), *change]) == 1
+    assert word in capsys.readouterr().err and not list(tmp_path.rglob("*.safetensors"))
+
+
+def test_costs_are_those_of_what_learns(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(school, "STEPS", 2)
+    lessons = Class(ground(folder, tmp_path, 0.2), Budget(steps=2, batch=2, prompts=2), 0, tmp_path)
+    least, most = cost(SAM_FT, lessons), cost(WHOLE, lessons)
+    assert 0 < least.learnt < most.learnt and 0 < least.step < most.step and least.memory > 2**27

@@ -1,0 +1,80 @@
+"""Every method by its name, as it is asked once its model has been trained."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+
+from sac.config import KINDS, SegmentOptions
+from sac.images import Image
+from sac.inference.compare import generator_alone, vanilla_everything
+from sac.inference.segment import answer, auto_prompts
+from sac.prompts import Prompts
+from training.baselines.classical import otsu_watershed
+from training.baselines.expert import Expert
+from training.baselines.one_mask import one_mask
+from training.baselines.subject import Method, Subject
+
+INSTANCES, SEMANTIC = SegmentOptions(), SegmentOptions(mode="semantic")
+VANILLA = replace(INSTANCES, adapted=False, certainty=0.0)
+
+
+def prompted_by_generator(options: SegmentOptions) -> Method:
+    """SAC, or its base alone, on the prompts that the generator sets."""
+
+    def method(subject: Subject) -> np.ndarray:
+        embedding = subject.embedding(options.adapted)
+        return answer(subject.sac, embedding, auto_prompts(subject.sac, embedding, options), options).labels
+
+    return method
+
+
+def prompted_by_expert(ask: Callable[[Expert], Prompts]) -> Method:
+    """SAM as it is, with an expert's points in each nucleus (paper, figure 1)."""
+
+    def method(subject: Subject) -> np.ndarray:
+        return answer(subject.sac, subject.embedding(False), ask(subject.expert), VANILLA).labels
+
+    return method
+
+
+def _everything(subject: Subject) -> np.ndarray:
+    return vanilla_everything(subject.sac, Image("", subject.pixels), subject.scale, lambda share, word: None)
+
+
+def _unet(subject: Subject) -> np.ndarray:
+    return generator_alone(subject.embedding(), subject.sac.config.diameter)
+
+
+METHODS: dict[str, Method] = {
+    "otsu": lambda subject: otsu_watershed(subject.pixels),
+    "generator": _unet,
+    "everything": _everything,
+    "vanilla": prompted_by_generator(VANILLA),
+    "vanilla-semantic": prompted_by_generator(replace(SEMANTIC, adapted=False)),
+    "sac-semantic": prompted_by_generator(SEMANTIC),
+    "sac": prompted_by_generator(INSTANCES),
+}
+"""What can be asked of a checkpoint. The vanilla ones are its base without adapter, with its own decoder."""
+
+EXPERT: dict[str, Method] = {
+    "one careless point": prompted_by_expert(Expert.careless),
+    "one good point": prompted_by_expert(Expert.good),
+    "three points": prompted_by_expert(Expert.several),
+    "three points, four beside": prompted_by_expert(Expert.several_with_negatives),
+}
+"""SAM as it is, helped by somebody who sees each nucleus."""
+ONE_MASK: dict[str, Method] = {f"{count} points": one_mask(count) for count in (0, 1, 3)}
+"""SAM-FT and MSA."""
+
+ABLATED: dict[str, Method] = {
+    **{f"{k} pairs": prompted_by_generator(replace(SEMANTIC, pairs=k)) for k in (1, 3, 8, 16)},
+    **{f"only {kind}": prompted_by_generator(replace(SEMANTIC, kinds=kind)) for kind in KINDS},
+    **{f"{n} negatives": prompted_by_generator(replace(INSTANCES, negatives=n)) for n in (0, 1, 2, 4, 8)},
+    "sac by probability": prompted_by_generator(replace(INSTANCES, strategy="probability")),
+    "sac-semantic by probability": prompted_by_generator(replace(SEMANTIC, strategy="probability")),
+}
+"""SAC, asked otherwise."""
+KNOWN: dict[str, Method] = METHODS | EXPERT | ONE_MASK | ABLATED

@@ -1,0 +1,46 @@
+"""The command's arguments, and which of its two works they ask for."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from sac import hub
+from sac.errors import OptionError
+from sac.flags import add_flags, read_flags
+from training.baselines.methods import METHODS
+from training.benchmark import checkpoints
+from training.benchmark.plan import Budget
+from training.benchmark.report import Report, section
+from training.benchmark.study import PARTS, Study
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--data", nargs="+", required=True, type=Path, help="folders with images/ and labels/; with "
+                        "--parts, folders of dsb2018, monuseg or glas, as published or as data folders")  # fmt: skip
+    parser.add_argument("--out", type=Path, required=True, help="folder for tables and plots")
+    given = parser.add_argument_group("checkpoints")
+    given.add_argument("--methods", nargs="+", default=list(METHODS), help=f"of {', '.join(METHODS)}")
+    given.add_argument("--models", nargs="+", default=[hub.DEFAULT], help="checkpoints; one for all data, or one each")
+    given.add_argument("--names", type=Path, help="file with the stems to use, one a line (default: all)")
+    study = parser.add_argument_group("the paper's comparison")
+    study.add_argument("--parts", nargs="+", choices=("all", *PARTS), default=(), help="train rivals, and compare")
+    study.add_argument("--seeds", nargs="+", type=int, default=[0], help="each trains every model anew")
+    study.add_argument("--jobs", type=int, default=1, help="models that are trained at once")
+    study.add_argument("--results", type=Path, help="a Markdown file whose section on the benchmark is replaced")
+    add_flags(study, Budget)
+
+
+def run(parsed: argparse.Namespace) -> None:
+    """Raises OptionError or DataError in one sentence."""
+    if not parsed.parts:
+        return checkpoints.run(parsed)
+    parts = PARTS if "all" in parsed.parts else tuple(p for p in PARTS if p in parsed.parts)
+    if parsed.jobs < 1 or len(set(parsed.seeds)) != len(parsed.seeds) or min(parsed.seeds) < 0:
+        raise OptionError(f"jobs {parsed.jobs} and seeds {parsed.seeds}: one job or more, and seeds that differ")
+    budget = read_flags(Budget, parsed)
+    budget.options(parsed.seeds[0])  # judged before anything is done
+    if parsed.results:
+        section(parsed.results)
+    study = Study(tuple(parsed.data), parts, tuple(parsed.seeds), parsed.out, parsed.jobs, budget)
+    Report(study, study.run()).write(parsed.results)

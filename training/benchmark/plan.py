@@ -1,0 +1,151 @@
+"""What is compared: who learns what, how each is asked, and which lines a table has."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from sac.config import SACConfig
+from training.options import FitOptions
+
+Learns = Literal["sac", "generator", "decoder", "adapters", "nothing"]
+
+
+@dataclass(frozen=True)
+class Student:
+    """A model to be trained. learns: "sac" (generator, LoRA and decoder), SAM-FT's "decoder", MSA's "adapters" (and
+    decoder), the "generator" alone, or "nothing".
+
+    changes: fields of SACConfig. The rest departs from SAC: without LoRA (`adapter`), with the base's decoder as it is
+    (`decoder`), generator first and the others after it (`joint`), on the first `images` of a shuffled training set
+    (0: all), on a base whose weights are random (`base`).
+    """
+
+    name: str
+    learns: Learns = "sac"
+    changes: tuple[tuple[str, Any], ...] = ()
+    adapter: bool = True
+    decoder: bool = True
+    joint: bool = True
+    images: int = 0
+    base: bool = True
+
+    @property
+    def asked(self) -> str:
+        """The method that it is judged by while it learns."""
+        return {"sac": "sac", "generator": "generator", "nothing": "everything"}.get(self.learns, "0 points")
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line of a table: what it is called, who is asked, and by which of the known methods."""
+
+    label: str
+    student: Student
+    method: str
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What every student is given alike."""
+
+    base: str = "tiny"
+    """SAM that all of them start from: tiny, vit_b, vit_l or vit_h."""
+    steps: int = 300
+    batch: int = 6
+    """Crops per step."""
+    prompts: int = 10
+    """Prompts per crop, for those that learn nuclei one by one."""
+    learning_rate: float = 1e-3
+    hold_out: float = 0.2
+    """Share of the training images that nobody learns from: ablations and curves are measured on them."""
+    most: int = 24
+    """Images held out on which ablations are measured, spread over all (0: all)."""
+
+    def options(self, seed: int) -> FitOptions:
+        """The same for the training loop. Raises OptionError."""
+        return FitOptions(
+            steps=self.steps,
+            batch=self.batch,
+            prompts=self.prompts,
+            learning_rate=self.learning_rate,
+            hold_out=self.hold_out,
+            seed=seed,
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Without what does not change a training."""
+        told = asdict(self)
+        told.pop("most")
+        return told
+
+
+NOBODY = Student("base", "nothing")
+SAM_FT, MSA = Student("sam-ft", "decoder"), Student("msa", "adapters")
+UNET, WHOLE = Student("unet", "generator"), Student("sac")
+
+RIVALS = (
+    Line("Otsu with watershed", NOBODY, "otsu"),
+    Line("SAM, everything mode", NOBODY, "everything"),
+    Line("SAM, one careless point in each nucleus*", NOBODY, "one careless point"),
+    Line("SAM, one good point*", NOBODY, "one good point"),
+    Line("SAM, three points*", NOBODY, "three points"),
+    Line("SAM, three points and four beside*", NOBODY, "three points, four beside"),
+    Line("SAM-FT", SAM_FT, "0 points"),
+    Line("SAM-FT, 1 point on each tile*", SAM_FT, "1 points"),
+    Line("SAM-FT, 3 points on each tile*", SAM_FT, "3 points"),
+    Line("MSA", MSA, "0 points"),
+    Line("U-Net alone", UNET, "generator"),
+    Line("SAM, SAC's points", WHOLE, "vanilla"),
+    Line("SAC, one mask", WHOLE, "sac-semantic"),
+    Line("**SAC**", WHOLE, "sac"),
+)
+"""On the test images. Lines with a star are told the truth's points, as an expert would set them."""
+
+
+def _variant(name: str, label: str, method: str = "sac", **changes: Any) -> Line:
+    """A SAC that differs in fields of Student or, by all other names, of SACConfig; the same one where it does not."""
+    own = {k: changes.pop(k) for k in ("adapter", "decoder", "joint", "images", "base") if k in changes}
+    same = not own and SACConfig(**changes) == SACConfig()
+    return Line(label, WHOLE if same else Student(name, changes=tuple(changes.items()), **own), method)
+
+
+RANKS = (1, 4, 16, 64)
+ABLATIONS: dict[str, tuple[Line, ...]] = {
+    "Prompt pairs on each tile (one mask)": (
+        Line("none: U-Net alone", UNET, "generator"),
+        *(Line(f"{k}", WHOLE, f"{k} pairs") for k in (1, 3, 8, 16)),
+    ),
+    "Kinds of prompts (one mask, 8 pairs)": tuple(
+        Line(kind, WHOLE, f"only {kind}") for kind in ("both", "positive", "negative")
+    ),
+    "Neighbours as negative points (a mask each)": tuple(
+        Line(f"{n}", WHOLE, f"{n} negatives") for n in (0, 1, 2, 4, 8)
+    ),
+    "Discriminating strategy": (
+        Line("centroid, a mask each", WHOLE, "sac"),
+        Line("probability, a mask each", WHOLE, "sac by probability"),
+        Line("centroid, one mask", WHOLE, "sac-semantic"),
+        Line("probability, one mask", WHOLE, "sac-semantic by probability"),
+    ),
+    "LoRA rank": tuple(_variant(f"sac-rank-{r}", f"{r}", rank=r, alpha=2.0 * r) for r in RANKS),
+    "LoRA on": tuple(
+        _variant(f"sac-on-{''.join(on)}", ", ".join(on).upper(), projections=on)
+        for on in (("q",), ("v",), ("q", "v"), ("q", "k", "v"))
+    ),
+    "Blocks with LoRA": (
+        _variant("sac-no-lora", "none", adapter=False),
+        _variant("sac-late", "the second half", blocks="late"),
+        Line("all", WHOLE, "sac"),
+    ),
+    "Mask decoder": (_variant("sac-frozen-decoder", "frozen", decoder=False), Line("trained", WHOLE, "sac")),
+    "Optimised": (_variant("sac-in-turn", "one after the other", joint=False), Line("jointly", WHOLE, "sac")),
+    "Training images": (
+        *(_variant(f"sac-images-{n}", f"{n}", images=n) for n in (1, 3, 10, 30)),
+        Line("all", WHOLE, "sac"),
+    ),
+    "Backbone": (_variant("sac-random-base", "random weights", base=False), Line("{base}", WHOLE, "sac")),
+}
+"""On images held out from training, so that what they teach may be heeded."""
+CURVES = (SAM_FT, MSA, UNET, WHOLE)
+"""Whose Dice is drawn over the epochs."""

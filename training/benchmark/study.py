@@ -1,0 +1,142 @@
+"""The paper's comparison: students are taught, asked, and put into tables. What is done already is not done again."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+from collections.abc import Iterable
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import pandas as pd
+from tqdm import tqdm
+
+from training.benchmark.measure import Task, commit, work
+from training.benchmark.plan import ABLATIONS, CURVES, NOBODY, RIVALS, WHOLE, Budget, Line, Student
+from training.benchmark.school import Class, Cost, cost
+from training.benchmark.sets import Split, ground
+from training.disk import read_json, write_json
+from training.places import LOG
+
+PARTS = ("rivals", "ablations", "curves", "efficiency")
+
+
+@dataclass(frozen=True)
+class Study:
+    """data: folders of the sets. parts: of PARTS. seeds: each teaches anew. jobs: processes at once."""
+
+    data: tuple[Path, ...]
+    parts: tuple[str, ...]
+    seeds: tuple[int, ...]
+    out: Path
+    jobs: int
+    budget: Budget
+
+    def run(self) -> Found:
+        """Does what is still to be done, and gathers all of it."""
+        grounds = [ground(folder, self.out, self.budget.hold_out) for folder in self.data]
+        classes = [Class(g, self.budget, seed, self.out) for g in grounds for seed in self.seeds]
+        tasks = [task for lessons in classes for task in self._tasks(lessons) if not task.is_done]
+        self._work([task for task in tasks if task.student == WHOLE])  # the others ask for the scales that it measures
+        self._work([task for task in tasks if task.student != WHOLE])
+        costs = self._costs(classes[:: len(self.seeds)]) if "efficiency" in self.parts else pd.DataFrame()
+        return Found(
+            rivals=self._rows("rivals", classes),
+            ablations=self._rows("ablations", classes),
+            curves=self._curves(classes) if "curves" in self.parts else pd.DataFrame(),
+            costs=costs,
+        )
+
+    def _lines(self, part: str) -> Iterable[tuple[str, Split, Line]]:
+        """Tables, splits and lines of a part that is asked for."""
+        if part not in self.parts:
+            return
+        if part == "rivals":
+            yield from (("rivals", "test", line) for line in RIVALS)
+        if part == "ablations":
+            yield from ((table, "held-out", line) for table, lines in ABLATIONS.items() for line in lines)
+
+    def _tasks(self, lessons: Class) -> list[Task]:
+        """A task per student, whatever the parts that ask them."""
+        asked: dict[Student, list[tuple[Split, str]]] = {}
+        for part in ("rivals", "ablations"):
+            for _, split, line in self._lines(part):
+                asked.setdefault(line.student, []).append((split, line.method))
+        if "curves" in self.parts:
+            for student in CURVES:
+                asked.setdefault(student, [])
+        if asked and WHOLE not in asked:
+            asked[WHOLE] = []
+        if lessons.seed != self.seeds[0]:
+            asked.pop(NOBODY, None)  # who learns nothing says the same with any seed
+        return [Task(student, tuple(dict.fromkeys(what)), lessons) for student, what in asked.items()]
+
+    def _work(self, tasks: list[Task]) -> None:
+        bar = tqdm(total=len(tasks), unit="model", disable=not tasks)
+        if self.jobs == 1:
+            for task in tasks:
+                work(task)
+                bar.update()
+        elif tasks:
+            threads = max(1, (os.cpu_count() or 1) // self.jobs)
+            with _processes(self.jobs) as pool:
+                for done in [pool.submit(work, task, threads) for task in tasks]:
+                    done.result()
+                    bar.update()
+        bar.close()
+
+    def _rows(self, part: str, classes: list[Class]) -> pd.DataFrame:
+        """A row per image of every line of a part."""
+        found = []
+        for lessons in classes:
+            for table, split, line in self._lines(part):
+                path = Task(line.student, (), lessons).path(split, line.method)
+                if line.student == NOBODY and lessons.seed != self.seeds[0]:
+                    continue
+                facts = {"data": f"{lessons.ground.name}, {split}", "table": table}
+                told = facts | {"label": line.label.format(base=self.budget.base), "seed": lessons.seed}
+                found.append(pd.read_csv(path, keep_default_na=False).assign(**told))
+        return pd.concat(found, ignore_index=True) if found else pd.DataFrame()
+
+    def _curves(self, classes: list[Class]) -> pd.DataFrame:
+        """Dice on held-out tiles by epoch, of each student and seed."""
+        rows = []
+        for lessons in classes:
+            for student in CURVES:
+                folder = lessons.folder(student)
+                epoch = lessons.epoch / self.budget.batch
+                logged = [json.loads(line) for line in (folder / LOG).read_text().splitlines()]
+                told = {"data": lessons.ground.name, "student": student.name, "seed": lessons.seed}
+                rows += [told | {"epoch": r["step"] / epoch, "dice": r["dice"]} for r in logged if "dice" in r]
+        return pd.DataFrame(rows)
+
+    def _costs(self, classes: list[Class]) -> pd.DataFrame:
+        """What each student costs on each set, each in a process of its own, one after the other."""
+        rows = []
+        for lessons in classes:
+            for student in CURVES:
+                path = self.out / "costs" / f"{lessons.folder(student).name}.json"
+                if not path.exists():
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    with _processes(1) as pool:
+                        found: Cost = pool.submit(cost, student, lessons).result()
+                    write_json(path, asdict(found) | {"commit": commit(), "epoch": lessons.epoch})
+                rows.append({"data": lessons.ground.name, "student": student.name, **read_json(path)})
+        return pd.DataFrame(rows)
+
+
+@dataclass(frozen=True)
+class Found:
+    """Rows per image of rivals and ablations, points of the curves, costs of the students; empty where not asked."""
+
+    rivals: pd.DataFrame
+    ablations: pd.DataFrame
+    curves: pd.DataFrame
+    costs: pd.DataFrame
+
+
+def _processes(count: int) -> ProcessPoolExecutor:
+    """Each task in a process of its own: what one leaves in memory is not the next one's."""
+    return ProcessPoolExecutor(count, mp_context=multiprocessing.get_context("spawn"), max_tasks_per_child=1)
