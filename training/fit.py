@@ -60,7 +60,7 @@ def fit(out: Path, whole: TrainingSet, task: Task, resume: bool = False, told: T
     started = {name: w.detach().clone() for name, w in lesson.named_parameters() if w.requires_grad and options.keep}
     told("Training")
     examiner = Examiner(_exams(sac, whole, learn, keep, options.seed), options, out)
-    verdict = run(accelerator, Course(lesson, crops, _schedule(options), out), resume, examiner)
+    verdict = run(accelerator, Course(lesson, crops, schedule_of(options), out), resume, examiner)
     if verdict in ("pause", "cancel"):
         return Fitted(verdict)
     examiner.restore(lesson, started)
@@ -77,7 +77,7 @@ def _exams(sac: SAC, whole: TrainingSet, learn: list[Piece], keep: list[Piece], 
     return {name: Exam(Pieces(whole, side), config.diameter, config.tile, seed) for name, side in sides.items()}
 
 
-def _schedule(options: FitOptions) -> Schedule:
+def schedule_of(options: FitOptions) -> Schedule:
     return Schedule(
         steps=options.steps,
         batch=options.batch,

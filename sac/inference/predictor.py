@@ -95,7 +95,7 @@ def map_of_parts(sac: SAC, pixels: np.ndarray, most: int) -> list[np.ndarray]:
     """The generator's maps (2, h, w), probabilities, of at most `most` tiles spread over a picture at its own scale."""
     tiles = plan_tiles(pixels.shape[:2], sac.config.tile, 0)
     chosen = [tiles[i] for i in np.unique(np.linspace(0, len(tiles) - 1, min(most, len(tiles))).round().astype(int))]
-    maps = nuclei_maps(sac, cut_crops(sac, stretched(pixels), chosen), flips=((),)).sigmoid().cpu().numpy()
+    maps = nuclei_maps(sac, _crops(sac, stretched(pixels), chosen), flips=((),)).sigmoid().cpu().numpy()
     inside = [(pixels.shape[0] - t.y, pixels.shape[1] - t.x) for t in chosen]
     return [m[:, :height, :width] for m, (height, width) in zip(maps, inside)]
 
@@ -104,22 +104,48 @@ def tiles_at_once(sac: SAC) -> int:
     return max(1, TOKENS_AT_ONCE // sac.tokens**2)
 
 
+@dataclass(frozen=True)
+class Tiled:
+    """A picture of `size` (height, width), its intensities drawn to the full range, scaled, and cut into tiles."""
+
+    size: tuple[int, int]
+    pixels: np.ndarray
+    tiles: list[Tile]
+
+    @classmethod
+    def of(cls, sac: SAC, pixels: np.ndarray, scale: float, overlap: int) -> Tiled:
+        """From pixels (H, W, 3) uint8 RGB."""
+        scaled = rescaled(stretched(pixels), scale)
+        return cls(pixels.shape[:2], scaled, plan_tiles(scaled.shape[:2], sac.config.tile, overlap))
+
+    def crops(self, sac: SAC) -> Iterator[Tensor]:
+        """The tiles as (T, 3, side, side) float32 on the model's device, as many at once as memory takes."""
+        many = tiles_at_once(sac)
+        for start in range(0, len(self.tiles), many):
+            yield _crops(sac, self.pixels, self.tiles[start : start + many])
+
+    def whole(self, values: Tensor) -> np.ndarray:
+        """What was computed on the tiles, (T, C, side, side), on the picture's own pixels: (C, H, W) float32."""
+        return _resized(stitch(self.tiles, values.cpu().numpy(), self.pixels.shape[:2]), self.size)
+
+
+def map_of(sac: SAC, pixels: np.ndarray, scale: float, options: SegmentOptions) -> np.ndarray:
+    """The generator's map (2, H, W), probabilities, of a picture (H, W, 3) uint8: that of `embed`, without SAM."""
+    tiled = Tiled.of(sac, pixels, scale, options.overlap)
+    return tiled.whole(torch.cat([nuclei_maps(sac, crops) for crops in tiled.crops(sac)]).sigmoid())
+
+
 @torch.inference_mode()
 def embed(sac: SAC, pixels: np.ndarray, scale: float, options: SegmentOptions) -> Embedding:
     """A picture's image embeddings and nuclei map, tile by tile. pixels (H, W, 3) uint8 RGB."""
-    height, width = pixels.shape[:2]
-    scaled = rescaled(stretched(pixels), scale)
-    tiles = plan_tiles(scaled.shape[:2], sac.config.tile, options.overlap)
+    tiled = Tiled.of(sac, pixels, scale, options.overlap)
     features, maps = [], []
-    many = tiles_at_once(sac)
-    for start in range(0, len(tiles), many):
-        crops = cut_crops(sac, scaled, tiles[start : start + many])
+    for crops in tiled.crops(sac):
         maps.append(nuclei_maps(sac, crops))
         with fast(sac.sam.device):
             features.append(sac.encode(crops, options.adapted).float())
-    maps = torch.cat(maps)
-    whole = stitch(tiles, maps.sigmoid().cpu().numpy(), scaled.shape[:2])
-    return Embedding((height, width), scale, tiles, torch.cat(features), maps, _resized(whole, (height, width)))
+    logits = torch.cat(maps)
+    return Embedding(tiled.size, scale, tiled.tiles, torch.cat(features), logits, tiled.whole(logits.sigmoid()))
 
 
 @torch.inference_mode()
@@ -196,8 +222,8 @@ def _resized(maps: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     return F.interpolate(torch.from_numpy(maps)[None], size=size, mode="bilinear", align_corners=False)[0].numpy()
 
 
-def cut_crops(sac: SAC, pixels: np.ndarray, tiles: list[Tile]) -> Tensor:
-    """Tiles of pixels (H, W, 3) uint8, as (T, 3, side, side) float32 on the model's device; SAM's mean colour beside."""
+def _crops(sac: SAC, pixels: np.ndarray, tiles: list[Tile]) -> Tensor:
+    """Tiles of pixels (H, W, 3) uint8; SAM's mean colour where the picture ends."""
     fill = tuple(round(v) for v in PIXEL_MEAN)
     crops = np.stack([tile.cut(pixels, fill) for tile in tiles]).transpose(0, 3, 1, 2)
     return torch.from_numpy(np.ascontiguousarray(crops)).to(sac.sam.device).float()

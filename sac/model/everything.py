@@ -22,7 +22,7 @@ def everything(sac: SAC, tile: np.ndarray) -> list[tuple[np.ndarray, float]]:
     generator = SamAutomaticMaskGenerator(
         sac.sam, POINTS_PER_SIDE, pred_iou_thresh=PREDICTED_IOU, stability_score_thresh=STABLE
     )
-    with ENCODING, sac.sam.image_encoder.disable_adapter():
+    with ENCODING, sac.unadapted():
         found = generator.generate(np.ascontiguousarray(tile))
     most = LARGEST * tile.shape[0] * tile.shape[1]
     return [(mask["segmentation"], mask["predicted_iou"]) for mask in found if mask["area"] < most]

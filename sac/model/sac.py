@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import copy
 import threading
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 
 import torch
@@ -81,8 +82,20 @@ class SAC(nn.Module):
         """Image embeddings (B, C, h, w) of crops (B, 3, side, side), RGB 0 to 255, resampled to SAM's input frame."""
         if images.shape[-1] != self.frame:
             images = F.interpolate(images, size=(self.frame, self.frame), mode="bilinear", antialias=True)
-        with ENCODING, nullcontext() if adapted else self.sam.image_encoder.disable_adapter():
+        with ENCODING, nullcontext() if adapted else self.unadapted():
             return self.sam.image_encoder((images - self.sam.pixel_mean) / self.sam.pixel_std)
+
+    @contextmanager
+    def unadapted(self) -> Iterator[None]:
+        """Within it the encoder is the base's. PEFT's own switch lets all LoRA learn afterwards; here it is left as it was."""
+        matrices = [weight for name, weight in self.sam.image_encoder.named_parameters() if "lora_" in name]
+        learning = [weight.requires_grad for weight in matrices]
+        try:
+            with self.sam.image_encoder.disable_adapter():
+                yield
+        finally:
+            for weight, learns in zip(matrices, learning):
+                weight.requires_grad_(learns)
 
     def decode(
         self,

@@ -5,8 +5,9 @@ import pytest
 import torch
 
 from sac import hub
-from sac.config import SACConfig
-from sac.prompts import NEGATIVE, POSITIVE, UNUSED
+from sac.config import SACConfig, SegmentOptions
+from sac.inference.predictor import embed, map_of
+from sac.prompts import NEGATIVE, POSITIVE
 from training.baselines.adapters import with_adapters
 from training.baselines.classical import parted
 from training.baselines.expert import Expert
@@ -43,6 +44,9 @@ def test_a_mask_of_touching_discs_comes_apart_at_the_neck(discs):
     assert found.max() == 3 and ((found > 0) == (discs[1] > 0)).all()
     assert len(np.unique(found[40, 20:63])) >= 2  # along the line through both
     assert parted(np.zeros((9, 9), bool), diameter=24).max() == 0
+    specks = np.zeros((40, 40), bool)
+    specks[5:7, 5:7] = specks[20:24, 20:24] = True
+    assert parted(specks, diameter=96).max() == 2 and ((parted(specks, diameter=96) > 0) == specks).all()
 
 
 def test_an_expert_clicks_where_they_say(discs):
@@ -62,9 +66,9 @@ def test_an_expert_clicks_where_they_say(discs):
     assert (at(prompts.points)[:, 3:] != [[1], [2], [3]]).all()
 
 
-def test_an_expert_knows_nuclei_of_a_window_by_its_own_pixels(discs):
+def test_an_expert_knows_the_nuclei_of_a_window(discs):
     window = (slice(64, 128), slice(64, 128))
-    assert np.abs(Expert(discs[1]).within(window, 3) - (90 - 64)).max() <= 1
+    assert np.abs(Expert(discs[1]).within(window, 3) - 90).max() <= 1
     assert Expert(discs[1]).within((slice(100, 128), slice(0, 20)), 3).shape == (0, 2)
     assert len(Expert(discs[1]).within((slice(0, 128), slice(0, 128)), 2)) == 2
 
@@ -103,4 +107,16 @@ def test_every_method_answers_with_a_label_map(discs, sac):
 def test_who_asks_an_expert_without_truth_is_told(discs, sac):
     with pytest.raises(ValueError, match="no truth"):
         Subject(sac, discs[0], scale=1.0).timed(EXPERT["one good point"])
-    assert UNUSED == -1
+
+
+def test_asking_the_base_leaves_what_learns_as_it_was():
+    sac = hub.new(SACConfig()).learning(False)
+    sac.encode(torch.zeros(1, 3, 256, 256), adapted=False)
+    assert not any(w.requires_grad for w in sac.parameters())
+    sac.learning(True).encode(torch.zeros(1, 3, 256, 256), adapted=False)
+    assert all(w.requires_grad for name, w in sac.named_parameters() if "lora_" in name)
+
+
+def test_a_map_without_sam_is_the_map_with_it(discs, sac):
+    embedding = embed(sac, discs[0], 1.5, SegmentOptions())
+    assert np.array_equal(map_of(sac, discs[0], 1.5, SegmentOptions()), embedding.nuclei_map)

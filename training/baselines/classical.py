@@ -37,4 +37,6 @@ def parted(inside: np.ndarray, diameter: float) -> np.ndarray:
     """
     pieces = label(inside, connectivity=1)
     drawn = np.stack([inside.astype(np.float32), border_distance(pieces)])
-    return spread(seeds(drawn, grain=diameter / 24), drawn)
+    found = spread(seeds(drawn, grain=diameter / 24), drawn)
+    left = label(inside & (found == 0), connectivity=1)  # pieces too small for a summit stay as they are
+    return np.where(left > 0, left + found.max(), found).astype(np.int32)

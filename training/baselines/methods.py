@@ -9,10 +9,11 @@ import numpy as np
 
 from sac.config import KINDS, SegmentOptions
 from sac.images import Image
-from sac.inference.compare import generator_alone, vanilla_everything
+from sac.inference.compare import vanilla_everything
+from sac.inference.predictor import map_of
 from sac.inference.segment import answer, auto_prompts
-from sac.prompts import Prompts
-from training.baselines.classical import otsu_watershed
+from sac.prompts import Prompts, seeds, spread
+from training.baselines.classical import otsu_watershed, parted
 from training.baselines.expert import Expert
 from training.baselines.one_mask import one_mask
 from training.baselines.subject import Method, Subject
@@ -45,7 +46,13 @@ def _everything(subject: Subject) -> np.ndarray:
 
 
 def _unet(subject: Subject) -> np.ndarray:
-    return generator_alone(subject.embedding(), subject.sac.config.diameter)
+    nuclei_map = map_of(subject.sac, subject.pixels, subject.scale, INSTANCES)
+    return spread(seeds(nuclei_map, grain=subject.diameter / 24), nuclei_map)
+
+
+def _one_mask_parted(subject: Subject) -> np.ndarray:
+    """SAC's mask of all nuclei, cut at necks as the rivals' are."""
+    return parted(METHODS["sac-semantic"](subject) > 0, subject.diameter)
 
 
 METHODS: dict[str, Method] = {
@@ -70,6 +77,7 @@ ONE_MASK: dict[str, Method] = {f"{count} points": one_mask(count) for count in (
 """SAM-FT and MSA."""
 
 ABLATED: dict[str, Method] = {
+    "one mask, parted": _one_mask_parted,
     **{f"{k} pairs": prompted_by_generator(replace(SEMANTIC, pairs=k)) for k in (1, 3, 8, 16)},
     **{f"only {kind}": prompted_by_generator(replace(SEMANTIC, kinds=kind)) for kind in KINDS},
     **{f"{n} negatives": prompted_by_generator(replace(INSTANCES, negatives=n)) for n in (0, 1, 2, 4, 8)},

@@ -8,8 +8,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sac.config import SegmentOptions
-from sac.inference.predictor import cut_crops, rescaled, stretched, tiles_at_once
-from sac.inference.tiles import Tile, plan_tiles, stitch
+from sac.inference.predictor import Tiled
+from sac.inference.tiles import Tile
 from sac.model.decoder import TokenPrompts
 from sac.model.sac import SAC, SEMANTIC_MASK, fast
 from sac.prompts import POSITIVE, UNUSED
@@ -75,18 +75,16 @@ def one_mask(count: int) -> Method:
 @torch.inference_mode()
 def _whole_mask(subject: Subject, count: int) -> np.ndarray:
     """The mask (H, W) bool of a picture, tile by tile."""
-    sac, scale = subject.sac, subject.scale
-    pixels = rescaled(stretched(subject.pixels), scale)
-    tiles = plan_tiles(pixels.shape[:2], sac.config.tile, SegmentOptions().overlap)
-    logits, many = [], tiles_at_once(sac)
-    for start in range(0, len(tiles), many):
-        chosen = tiles[start : start + many]
+    sac = subject.sac
+    tiled = Tiled.of(sac, subject.pixels, subject.scale, SegmentOptions().overlap)
+    points, labels = _asked(subject, tiled.tiles, count)
+    logits: list[Tensor] = []
+    for crops in tiled.crops(sac):
+        rows = slice(sum(map(len, logits)), None)
         with fast(sac.sam.device):
-            features = sac.encode(cut_crops(sac, pixels, chosen), adapted=False).float()
-            logits.append(_masks(sac, features, *_asked(subject, chosen, count)).cpu())
-    whole = stitch(tiles, torch.cat(logits)[:, None].numpy(), pixels.shape[:2])
-    size = subject.pixels.shape[:2]
-    return F.interpolate(torch.from_numpy(whole)[None], size=size, mode="bilinear")[0, 0].numpy() > 0
+            features = sac.encode(crops, adapted=False).float()
+            logits.append(_masks(sac, features, points[rows][: len(crops)], labels[rows][: len(crops)]))
+    return tiled.whole(torch.cat(logits)[:, None])[0] > 0
 
 
 def _asked(subject: Subject, tiles: list[Tile], count: int) -> tuple[np.ndarray, np.ndarray]:
@@ -99,5 +97,6 @@ def _asked(subject: Subject, tiles: list[Tile], count: int) -> tuple[np.ndarray,
         top, left, side = (round(v / scale) for v in (tile.y, tile.x, tile.side))
         window = (slice(top, min(top + side, len(expert.truth))), slice(left, min(left + side, expert.truth.shape[1])))
         found = expert.within(window, count)
-        points[row, : len(found)], labels[row, : len(found)] = (found + 0.5) * scale - 0.5, POSITIVE
+        points[row, : len(found)] = (found + 0.5) * scale - 0.5 - np.array([tile.x, tile.y], np.float32)
+        labels[row, : len(found)] = POSITIVE
     return points, labels

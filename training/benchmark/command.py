@@ -13,6 +13,7 @@ from training.benchmark import checkpoints
 from training.benchmark.plan import Budget
 from training.benchmark.report import Report, section
 from training.benchmark.study import PARTS, Study
+from training.datasets import official
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -36,11 +37,21 @@ def run(parsed: argparse.Namespace) -> None:
     if not parsed.parts:
         return checkpoints.run(parsed)
     parts = PARTS if "all" in parsed.parts else tuple(p for p in PARTS if p in parsed.parts)
-    if parsed.jobs < 1 or len(set(parsed.seeds)) != len(parsed.seeds) or min(parsed.seeds) < 0:
-        raise OptionError(f"jobs {parsed.jobs} and seeds {parsed.seeds}: one job or more, and seeds that differ")
-    budget = read_flags(Budget, parsed)
-    budget.options(parsed.seeds[0])  # judged before anything is done
-    if parsed.results:
-        section(parsed.results)
-    study = Study(tuple(parsed.data), parts, tuple(parsed.seeds), parsed.out, parsed.jobs, budget)
+    study = Study(tuple(parsed.data), parts, tuple(parsed.seeds), parsed.out, parsed.jobs, read_flags(Budget, parsed))
+    _judge(study)
+    for part in parts if parsed.results else ():
+        section(parsed.results, part)
     Report(study, study.run()).write(parsed.results)
+
+
+def _judge(study: Study) -> None:
+    """Before anything is done. Raises OptionError or DataError."""
+    if study.jobs < 1 or len(set(study.seeds)) != len(study.seeds):
+        raise OptionError(f"jobs {study.jobs} and seeds {study.seeds}: one job or more, and seeds that differ")
+    for seed in study.seeds:
+        study.budget.options(seed)
+    names = [official.recognised(folder).name for folder in study.data]
+    if len(set(names)) != len(names):
+        raise OptionError(f"{', '.join(names)}: each set can be compared on once")
+    if not study.budget.hold_out and study.parts != ("rivals",):
+        raise OptionError("hold out 0: ablations, curves and seconds are measured on images that are held out")

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
 from dataclasses import asdict, dataclass
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -19,12 +17,10 @@ from sac.model.sac import SAC
 from training.baselines.methods import KNOWN
 from training.baselines.subject import Subject
 from training.benchmark.plan import WHOLE, Student
-from training.benchmark.school import Class, taught
+from training.benchmark.school import FACTS, Lessons, commit, taught
 from training.benchmark.sets import Split, raw
 from training.datasets.sample import Sample
-from training.disk import write_json
-
-ROOT = Path(__file__).parents[2]
+from training.disk import read_json, write_json
 
 
 @dataclass(frozen=True)
@@ -33,7 +29,7 @@ class Task:
 
     student: Student
     asked: tuple[tuple[Split, str], ...]
-    lessons: Class
+    lessons: Lessons
 
     @property
     def is_done(self) -> bool:
@@ -61,12 +57,14 @@ def work(task: Task, threads: int = 0) -> None:
 
 def _ask(sac: SAC, task: Task, split: Split, methods: list[str]) -> None:
     rows: dict[str, list[dict]] = {method: [] for method in methods}
+    at_work = dict.fromkeys([read_json(task.lessons.folder(task.student) / FACTS).get("commit", ""), commit()])
     ground, scales = task.lessons.ground, _Scales(task, split)
     for whole, piece in ground.samples(split, task.lessons.budget.most):
         sample = raw(whole, piece)
         subject = Subject(sac, sample.image, sample.labels, scales.of(sac, sample))
         for method in methods:
-            rows[method].append(_row(subject, sample, method, glands=ground.name == "glas"))
+            row = _row(subject, sample, method, glands=ground.name == "glas")
+            rows[method].append(row | {"commit": " ".join(filter(None, at_work))})
     scales.keep()
     for method, found in rows.items():
         path = task.path(split, method)
@@ -82,7 +80,7 @@ def _row(subject: Subject, sample: Sample, method: str, glands: bool) -> dict:
         told = gland_scores(sample.labels, found)
         diagonal = float(np.hypot(*found.shape))  # in place of infinity, where nothing was found: means stay finite
         scores |= asdict(told) | {"object_hausdorff": min(told.object_hausdorff, diagonal)}
-    return {"source": sample.source, "image": sample.name, **scores, "seconds": round(seconds, 4), "commit": commit()}
+    return {"source": sample.source, "image": sample.name, **scores, "seconds": round(seconds, 4)}
 
 
 class _Scales:
@@ -106,14 +104,3 @@ class _Scales:
     def keep(self) -> None:
         if self.is_measured and self.known:
             write_json(self.path, self.known)
-
-
-@lru_cache(maxsize=1)
-def commit() -> str:
-    """The commit that is at work, with a + where files differ from it; "" where there is no git."""
-    try:
-        said = [subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
-                for words in (("rev-parse", "--short", "HEAD"), ("status", "--porcelain", "sac", "training"))]  # fmt: skip
-    except (OSError, subprocess.CalledProcessError):
-        return ""
-    return said[0] + ("+" if said[1] else "")

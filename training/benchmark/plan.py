@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from sac.config import SACConfig
+from sac.errors import OptionError
 from training.options import FitOptions
 
 Learns = Literal["sac", "generator", "decoder", "adapters", "nothing"]
@@ -59,8 +60,15 @@ class Budget:
     learning_rate: float = 1e-3
     hold_out: float = 0.2
     """Share of the training images that nobody learns from: ablations and curves are measured on them."""
+    save_every: int = 50
+    """Steps between two saved states."""
     most: int = 24
     """Images held out on which ablations are measured, spread over all (0: all)."""
+
+    def __post_init__(self):
+        SACConfig(base=self.base)
+        if self.most < 0:
+            raise OptionError(f"most {self.most} is negative")
 
     def options(self, seed: int) -> FitOptions:
         """The same for the training loop. Raises OptionError."""
@@ -71,13 +79,13 @@ class Budget:
             learning_rate=self.learning_rate,
             hold_out=self.hold_out,
             seed=seed,
+            save_every=self.save_every,
         )
 
     def to_json(self) -> dict[str, Any]:
         """Without what does not change a training."""
         told = asdict(self)
-        told.pop("most")
-        return told
+        return {name: value for name, value in told.items() if name not in ("most", "save_every")}
 
 
 NOBODY = Student("base", "nothing")
@@ -97,7 +105,7 @@ RIVALS = (
     Line("MSA", MSA, "0 points"),
     Line("U-Net alone", UNET, "generator"),
     Line("SAM, SAC's points", WHOLE, "vanilla"),
-    Line("SAC, one mask", WHOLE, "sac-semantic"),
+    Line("SAC, one mask", WHOLE, "one mask, parted"),
     Line("**SAC**", WHOLE, "sac"),
 )
 """On the test images. Lines with a star are told the truth's points, as an expert would set them."""
@@ -139,12 +147,18 @@ ABLATIONS: dict[str, tuple[Line, ...]] = {
         Line("all", WHOLE, "sac"),
     ),
     "Mask decoder": (_variant("sac-frozen-decoder", "frozen", decoder=False), Line("trained", WHOLE, "sac")),
-    "Optimised": (_variant("sac-in-turn", "one after the other", joint=False), Line("jointly", WHOLE, "sac")),
-    "Training images": (
+    "Optimised": (
+        _variant("sac-in-turn", "the generator for half of the steps, then the others", joint=False),
+        Line("jointly", WHOLE, "sac"),
+    ),
+    "Training images (stains vary more with one and three)": (
         *(_variant(f"sac-images-{n}", f"{n}", images=n) for n in (1, 3, 10, 30)),
         Line("all", WHOLE, "sac"),
     ),
-    "Backbone": (_variant("sac-random-base", "random weights", base=False), Line("{base}", WHOLE, "sac")),
+    "Base SAM": (
+        _variant("sac-random-base", "random weights, decoder's, too", base=False),
+        Line("{base}", WHOLE, "sac"),
+    ),
 }
 """On images held out from training, so that what they teach may be heeded."""
 CURVES = (SAM_FT, MSA, UNET, WHOLE)

@@ -16,9 +16,9 @@ from training.benchmark.figures import NAMES
 from training.benchmark.study import Found, Study
 from training.benchmark.tables import markdown, summary
 
-BEGIN, END = "<!-- benchmark: begin -->", "<!-- benchmark: end -->"
-"""Between them stands what the command writes into RESULTS.md."""
 PAGE = "report.md"
+MARKS = "<!-- benchmark {part}: begin -->\n", "<!-- benchmark {part}: end -->"
+"""Between them stands what the command writes of a part into RESULTS.md."""
 
 
 @dataclass(frozen=True)
@@ -29,23 +29,34 @@ class Report:
     found: Found
 
     def write(self, results: Path | None) -> None:
-        """Writes to the study's folder, and into the section of `results`, which has one."""
-        before, after = section(results) if results else ("", "")
-        page = "\n".join([self._head(), *self._rivals(), *self._ablations(), *self._curves(), *self._costs()])
-        out = self.study.out
-        (out / PAGE).write_text(page)
+        """Writes a page to the study's folder, and each part into its section of `results`, which has one."""
+        parts = {
+            "rivals": self._rivals,
+            "ablations": self._ablations,
+            "curves": self._curves,
+            "efficiency": self._costs,
+        }
+        sections = {part: "\n".join([self._head(), *parts[part]()]) for part in self.study.parts}
+        page = "\n".join(f"## {part.capitalize()}\n\n{text}" for part, text in sections.items())
+        (self.study.out / PAGE).write_text(page)
         sys.stdout.write(page)
         if results:
-            place = results.parent / "results"
-            place.mkdir(exist_ok=True)
-            for file in [*out.glob("*.png"), *out.glob("*.csv")]:
+            for part, text in sections.items():
+                before, after = section(results, part)
+                results.write_text(before + text.replace("](", "](results/") + after)
+            self._copy(results.parent / "results")
+
+    def _copy(self, place: Path) -> None:
+        """Figures and tables of the parts at hand."""
+        place.mkdir(exist_ok=True)
+        for part in self.study.parts:
+            for file in self.study.out.glob(f"{part}*.*"):
                 shutil.copy(file, place)
-            results.write_text(f"{before}{BEGIN}\n{page.replace('](', '](results/')}{END}{after}")
 
     def _head(self) -> str:
         budget, seeds = self.study.budget, " ".join(map(str, self.study.seeds))
         return (
-            f"`{shlex.join(['python', '-m', 'training', *_shown(sys.argv[1:])])}`\n\n"
+            f"`{shlex.join(['python', '-m', 'training', *map(_shown, sys.argv[1:])])}`\n\n"
             f"Base `{budget.base}`, {budget.steps} steps of {budget.batch} crops for every model, seeds {seeds}; where "
             "there are several, mean ± deviation between them.\n"
         )
@@ -56,10 +67,10 @@ class Report:
             return []
         table = self._kept(rows, "rivals")
         figures.rivals(table, self.study.out / "rivals.png")
-        parts = ["## Rivals\n", "![Dice and mSA of all](rivals.png)\n"]
+        parts = ["![Dice and mSA of all](rivals.png)\n"]
         for data in table["data"].unique():
             mine = table[table["data"] == data]
-            parts += [f"### {_head(data, mine)}\n", markdown(mine, data)]
+            parts += [f"**{_title(data, mine)}**\n", markdown(mine, data)]
         return [*parts, "\\* told points from the truth, as an expert would set them.\n"]
 
     def _ablations(self) -> list[str]:
@@ -68,12 +79,12 @@ class Report:
             return []
         table = self._kept(rows, "ablations")
         figures.ablations(table, self.study.out / "ablations.png")
-        parts = ["## Ablations\n", "![Dice and mSA of each](ablations.png)\n"]
+        parts = ["![Dice and mSA of each](ablations.png)\n"]
         for data in table["data"].unique():
             mine = table[table["data"] == data]
-            parts.append(f"### {_head(data, mine)}\n")
+            parts.append(f"**{_title(data, mine)}**\n")
             for name in mine["table"].unique():
-                parts += [f"**{name}**\n", markdown(mine[mine["table"] == name], data)]
+                parts += [f"{name}:\n", markdown(mine[mine["table"] == name], data)]
         return parts
 
     def _curves(self) -> list[str]:
@@ -82,20 +93,23 @@ class Report:
             return []
         points.to_csv(self.study.out / "curves.csv", index=False)
         figures.curves(points, self.study.out / "curves.png")
-        return ["## Learning curves\n", "![Dice over epochs](curves.png)\n"]
+        return ["![Dice over epochs](curves.png)\n"]
 
     def _costs(self) -> list[str]:
         costs = self.found.costs
         if costs.empty:
             return []
         costs.to_csv(self.study.out / "efficiency.csv", index=False)
-        head = "| | | trained weights | seconds per epoch | peak memory, GiB |\n|---|---|---|---|---|\n"
+        head = (
+            "| | | trained weights | seconds per epoch | peak memory, GiB | seconds per image | commit |\n"
+            "|---|---|---|---|---|---|---|\n"
+        )
         lines = [
             f"| {c.data} | {NAMES[c.student]} | {c.learnt:,} | {c.step * c.epoch / self.study.budget.batch:.0f} "
-            f"| {c.memory / 2**30:.2f} |\n"
+            f"| {c.memory / 2**30:.2f} | {c.image:.2f} | `{c.commit}` |\n"
             for c in costs.itertuples()
         ]
-        return ["## Efficiency\n", head + "".join(lines)]
+        return [head + "".join(lines)]
 
     def _kept(self, rows: pd.DataFrame, name: str) -> pd.DataFrame:
         """The summary of rows; both are written beside the page."""
@@ -105,23 +119,25 @@ class Report:
         return table
 
 
-def _head(data: str, table: pd.DataFrame) -> str:
+def _title(data: str, table: pd.DataFrame) -> str:
     commits = " ".join(sorted({c for line in table["commit"] for c in line.split()}))
     return f"{data}: {table['images'].max()} images" + (f", commit `{commits}`" if commits else "")
 
 
-def _shown(arguments: list[str]) -> list[str]:
-    """The command as others would type it: data folders by their last name, under DATA."""
-    return [
-        f"DATA/{Path(word).name}" if Path(word).is_dir() and Path(word).is_absolute() else word for word in arguments
-    ]
+def _shown(word: str) -> str:
+    """A word of the command as others would type it: no path of this machine, data folders under DATA."""
+    path = Path(word)
+    if not path.is_absolute():
+        return word
+    return f"DATA/{path.name}" if path.exists() and not path.suffix else path.name
 
 
-def section(results: Path) -> tuple[str, str]:
-    """What stands before and after the section in a Markdown file. Raises OptionError where it has none."""
+def section(results: Path, part: str) -> tuple[str, str]:
+    """What stands before and after a part's section in a Markdown file. Raises OptionError where it has none."""
+    begin, end = (mark.format(part=part) for mark in MARKS)
     text = results.read_text() if results.exists() else ""
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise OptionError(f"{results} has no lines {BEGIN} and {END} to write between")
-    return before, after
+    before, found, rest = text.partition(begin)
+    _, ended, after = rest.partition(end)
+    if not found or not ended:
+        raise OptionError(f"{results.name} has no lines {begin.strip()} and {end} to write between")
+    return before + begin, end + after

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-import resource
-import time
+import re
+import statistics
+import subprocess
 from dataclasses import asdict, dataclass, replace
+from functools import lru_cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
+import psutil
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
@@ -24,23 +28,25 @@ from training.baselines.methods import KNOWN
 from training.baselines.one_mask import OneMaskLesson
 from training.baselines.subject import Subject
 from training.benchmark.plan import Budget, Student
-from training.benchmark.sets import Ground
+from training.benchmark.sets import Ground, raw
 from training.crops import Crops
 from training.datasets.sample import Sample
 from training.disk import write_json
 from training.exam import Exam
-from training.fit import WARMUP
+from training.fit import schedule_of
 from training.lesson import NucleiLesson
-from training.loop import Course, Schedule, Watcher, make_accelerator, run
+from training.loop import Course, Watcher, make_accelerator, run
 from training.options import FitOptions
+from training.places import LOG
 
+ROOT = Path(__file__).parents[2]
 LEARNT, FACTS = "learnt.safetensors", "facts.json"
 LOOKS = 12
 """Points of a learning curve."""
 
 
 @dataclass(frozen=True)
-class Class:
+class Lessons:
     """Where and with what a student learns: a ground, a budget, a seed; `out` is the benchmark's folder."""
 
     ground: Ground
@@ -51,7 +57,7 @@ class Class:
     def folder(self, student: Student) -> Path:
         """The student's own. Its name holds a digest of all that the training depends on."""
         base = hub.sha256(hub.base_path(self.budget.base)) if student.base else "random"
-        told = [asdict(student), self.budget.to_json(), self.seed, self.ground.digest, base]
+        told = [asdict(student), self.budget.to_json(), self.seed, self.ground.digest, self.ground.changes, base]
         digest = hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
         return self.out / "trained" / self.ground.name / f"{student.name}-{self.seed}-{digest[:8]}"
 
@@ -64,7 +70,7 @@ class Class:
         return (self.folder(student) / LEARNT).exists()
 
 
-def taught(student: Student, lessons: Class) -> SAC:
+def taught(student: Student, lessons: Lessons) -> SAC:
     """The student's model after its training, which is done now, or gone on with, where it is not there yet."""
     torch.manual_seed(lessons.seed)
     sac = built(student, lessons)
@@ -76,7 +82,7 @@ def taught(student: Student, lessons: Class) -> SAC:
     return sac.eval().learning(False).to(hub.device())
 
 
-def built(student: Student, lessons: Class) -> SAC:
+def built(student: Student, lessons: Lessons) -> SAC:
     """The model with what the student may learn, and nothing else, taking gradients."""
     config = SACConfig(base=lessons.budget.base, **{**lessons.ground.changes, **dict(student.changes)})
     sac = hub.new(config) if student.base else SAC(build_sam(config.base), config)
@@ -103,32 +109,22 @@ def lesson_of(student: Student, sac: SAC, options: FitOptions) -> nn.Module:
     return NucleiLesson(sac, alone, joint=student.joint)
 
 
-def course_of(student: Student, sac: SAC, lessons: Class, folder: Path) -> Course:
-    options = lessons.budget.options(lessons.seed)
+def course_of(student: Student, sac: SAC, lessons: Lessons, options: FitOptions, folder: Path) -> Course:
     learn = lessons.ground.learn(student.images, lessons.seed)
     crops = Crops(learn, sac.config.diameter, sac.config.tile, options)
-    warmup = min(WARMUP, options.steps // 10 + 1)
-    schedule = Schedule(options.steps, options.batch, options.learning_rate, warmup, options.seed, options.save_every)
-    return Course(lesson_of(student, sac, options), crops, schedule, folder)
+    return Course(lesson_of(student, sac, options), crops, schedule_of(options), folder)
 
 
 def learnt(model: nn.Module) -> dict[str, Tensor]:
     return {name: w.detach().cpu().contiguous() for name, w in model.named_parameters() if w.requires_grad}
 
 
-def _teach(student: Student, sac: SAC, lessons: Class, folder: Path) -> None:
+def _teach(student: Student, sac: SAC, lessons: Lessons, folder: Path) -> None:
     accelerator = make_accelerator(lessons.seed)
     sac.to(accelerator.device)
-    course = course_of(student, sac, lessons, folder)
-    begun = time.perf_counter()
+    course = course_of(student, sac, lessons, lessons.budget.options(lessons.seed), folder)
     run(accelerator, course, resume=True, watcher=Curve(student, lessons, course.schedule.steps))
-    facts = {
-        "student": asdict(student),
-        "seed": lessons.seed,
-        "budget": asdict(lessons.budget),
-        "learnt": sum(w.numel() for w in sac.parameters() if w.requires_grad),
-        "seconds": round(time.perf_counter() - begun, 1),
-    }
+    facts = {"student": asdict(student), "seed": lessons.seed, "budget": asdict(lessons.budget), "commit": commit()}
     write_json(folder / FACTS, facts)
     partial = folder / f"{LEARNT}.partial"
     save_file(learnt(sac), partial)
@@ -138,12 +134,12 @@ def _teach(student: Student, sac: SAC, lessons: Class, folder: Path) -> None:
 class Curve(Watcher):
     """The Dice on tiles that were held out, `LOOKS` times while a student learns."""
 
-    def __init__(self, student: Student, lessons: Class, steps: int):
+    def __init__(self, student: Student, lessons: Lessons, steps: int):
         self.student, self.steps = student, steps
         self.every = max(1, steps // LOOKS)
         config = SACConfig(**lessons.ground.changes)
         held = lessons.ground.held_out(0)
-        self.tiles: list[Sample] = Exam(held, config.diameter, config.tile, lessons.seed).tiles
+        self.tiles: list[Sample] = Exam(held, config.diameter, config.tile, seed=0).tiles  # the same for all seeds
 
     def after(self, step: int, lesson: nn.Module) -> dict[str, Any]:
         if step % self.every and step != self.steps:
@@ -166,31 +162,49 @@ class Cost:
     memory: int
 
 
-STEPS = 12
-"""Steps of which the last half is timed."""
+STEPS = 32
+"""Steps of which all but the first eighth are timed; SAC's generator is not alone in any of them."""
+TIMED = 6
+"""Images that are timed, after one that warms up."""
 
 
-def cost(student: Student, lessons: Class) -> Cost:
+def cost(student: Student, lessons: Lessons) -> Cost:
     """Of a training of a few steps, in a process of its own: its peak of memory is that of all that it did before."""
     accelerator = make_accelerator(lessons.seed)
     sac = built(student, lessons).to(accelerator.device)
-    lessons = replace(lessons, budget=replace(lessons.budget, steps=max(STEPS, lessons.budget.steps)))
-    course = course_of(student, sac, lessons, lessons.out)
-    model, optimizer = course.lesson, torch.optim.AdamW([w for w in sac.parameters() if w.requires_grad])
-    alone = getattr(model, "alone", 0)
-    batches = torch.utils.data.DataLoader(course.examples, batch_size=course.schedule.batch)
-    seconds = []
-    for number, batch in zip(range(STEPS), batches):
-        batch = {name: value.to(accelerator.device) for name, value in batch.items()}
-        begun = time.perf_counter()
-        with accelerator.autocast():
-            loss = sum(model(batch, number + (alone if student.learns == "sac" else 0)).values())
-        loss.backward()
-        optimizer.step()
-        optimizer.zero_grad()
-        loss.item()
-        seconds.append(time.perf_counter() - begun)
-    late = seconds[STEPS // 2 :]
-    on_device = torch.cuda.max_memory_allocated() if torch.cuda.is_available() else 0
-    memory = on_device or resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    return Cost(sum(w.numel() for w in sac.parameters() if w.requires_grad), sum(late) / len(late), memory)
+    weights = sum(w.numel() for w in sac.parameters() if w.requires_grad)
+    options = replace(lessons.budget.options(lessons.seed), steps=STEPS, generator_steps=0, save_every=STEPS + 1)
+    with TemporaryDirectory(prefix="sac-") as place:
+        run(accelerator, course_of(student, sac, lessons, options, Path(place)), resume=False)
+        rows = [json.loads(line) for line in (Path(place) / LOG).read_text().splitlines()]
+    at = [row["at"] for row in rows if "at" in row][STEPS // 8 :]
+    return Cost(weights, (at[-1] - at[0]) / max(1, len(at) - 1), _peak())
+
+
+def _peak() -> int:
+    """Most bytes that the device, or without one this process, has held."""
+    if torch.cuda.is_available():
+        return torch.cuda.max_memory_allocated()
+    status = Path("/proc/self/status")
+    if status.exists():  # getrusage would say what the parent had held, too
+        return 1024 * int(re.search(r"VmHWM:\s+(\d+)", status.read_text())[1])
+    return psutil.Process().memory_info().rss
+
+
+def seconds(student: Student, lessons: Lessons) -> float:
+    """Seconds per image of a taught student: the mean over images that were held out."""
+    sac, ground = taught(student, lessons), lessons.ground
+    samples = [raw(whole, piece) for whole, piece in ground.samples("held-out", TIMED)]
+    subjects = [Subject(sac, s.image, scale=ground.scale or 1.0) for s in [samples[0], *samples]]
+    return statistics.mean([s.timed(KNOWN[student.asked])[1] for s in subjects][1:])
+
+
+@lru_cache(maxsize=1)
+def commit() -> str:
+    """The commit that is at work, with a + where files differ from it; "" where there is no git."""
+    words = (("rev-parse", "--short", "HEAD"), ("status", "--porcelain", "sac", "training"))
+    try:
+        said = [subprocess.run(["git", *w], cwd=ROOT, capture_output=True, text=True, check=True).stdout for w in words]
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+    return said[0].strip() + ("+" if said[1].strip() else "")

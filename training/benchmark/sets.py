@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -18,7 +17,7 @@ import numpy as np
 from sac.config import SACConfig
 from training.datasets import official
 from training.datasets.division import Piece, Pieces, divide
-from training.datasets.gather import SURVEY, TrainingSet, gather
+from training.datasets.gather import TABLE, TrainingSet, gather
 from training.datasets.sample import Sample
 
 Split = Literal["test", "held-out"]
@@ -48,16 +47,16 @@ class Ground:
 
     @cached_property
     def digest(self) -> str:
-        """Of what may be learnt from."""
-        facts = json.dumps([f.digest for f in self.train.survey.facts])
-        return hashlib.sha256(facts.encode()).hexdigest()
+        """Of all images and labels, those of the test among them: their figures are kept with the training."""
+        parts = [hashlib.sha256((self.folder / part / TABLE).read_bytes()).hexdigest() for part in ("train", "test")]
+        return "".join(parts)
 
     @property
     def scale(self) -> float:
         """Magnification that every method works at; 0 where SAC measures each picture."""
         if self.name not in ONE_MAGNIFICATION:
             return 0.0
-        diameters = [f.diameter for f in self.train.survey.facts if f.nuclei]
+        diameters = [f.diameter for f in self.learn(0, 0).facts if f.nuclei]
         return round(SACConfig(**self.changes).diameter / median(diameters), 2)
 
     def learn(self, images: int, seed: int) -> Pieces:
@@ -98,12 +97,10 @@ def ground(folder: Path, out: Path, hold_out: float) -> Ground:
     """The ground in a folder of an official layout or of data folders. Raises DataError."""
     found = official.recognised(folder)
     place = out / "sets" / found.name
-    for part in ("train", "test"):
-        if not (place / part / SURVEY).exists():
-            with TemporaryDirectory(prefix="sac-") as room:
-                whole = gather(official.samples(folder, part, Path(room)), place / part)
-            for sentence in whole.survey.refused:
-                print(sentence, file=sys.stderr)
+    for part in ("train", "test"):  # anew each time: it takes seconds, and images may have changed
+        with TemporaryDirectory(prefix="sac-") as room:
+            whole = gather(official.samples(folder, part, Path(room)), place / part)
+        sys.stderr.writelines(f"{sentence}\n" for sentence in whole.survey.refused)
     return Ground(found.name, place, hold_out, CHANGES.get(found.name, {}))
 
 

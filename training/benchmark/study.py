@@ -6,20 +6,23 @@ import json
 import multiprocessing
 import os
 from collections.abc import Iterable
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import pandas as pd
 from tqdm import tqdm
 
-from training.benchmark.measure import Task, commit, work
+from sac import hub
+from training.benchmark.measure import Task, work
 from training.benchmark.plan import ABLATIONS, CURVES, NOBODY, RIVALS, WHOLE, Budget, Line, Student
-from training.benchmark.school import Class, Cost, cost
+from training.benchmark.school import Cost, Lessons, commit, cost, seconds
 from training.benchmark.sets import Split, ground
 from training.disk import read_json, write_json
 from training.places import LOG
 
+WORDS = dict.fromkeys(("source", "image", "commit"), str)
+"""Columns that are never numbers, not even where a commit looks like one."""
 PARTS = ("rivals", "ablations", "curves", "efficiency")
 
 
@@ -35,9 +38,10 @@ class Study:
     budget: Budget
 
     def run(self) -> Found:
-        """Does what is still to be done, and gathers all of it."""
+        """Does what is still to be done, and gathers all of it. Raises DataError, CheckpointError or TrainingError."""
+        hub.base_path(self.budget.base)  # where it is not at hand, nothing need be begun
         grounds = [ground(folder, self.out, self.budget.hold_out) for folder in self.data]
-        classes = [Class(g, self.budget, seed, self.out) for g in grounds for seed in self.seeds]
+        classes = [Lessons(g, self.budget, seed, self.out) for g in grounds for seed in self.seeds]
         tasks = [task for lessons in classes for task in self._tasks(lessons) if not task.is_done]
         self._work([task for task in tasks if task.student == WHOLE])  # the others ask for the scales that it measures
         self._work([task for task in tasks if task.student != WHOLE])
@@ -49,22 +53,24 @@ class Study:
             costs=costs,
         )
 
-    def _lines(self, part: str) -> Iterable[tuple[str, Split, Line]]:
-        """Tables, splits and lines of a part that is asked for."""
+    def _lines(self, part: str, lessons: Lessons) -> Iterable[tuple[str, Split, Line]]:
+        """Tables, splits and lines of a part that is asked for: those that differ with what there is to learn from."""
         if part not in self.parts:
             return
         if part == "rivals":
             yield from (("rivals", "test", line) for line in RIVALS)
         if part == "ablations":
-            yield from ((table, "held-out", line) for table, lines in ABLATIONS.items() for line in lines)
+            there = len(lessons.ground.learn(0, 0))
+            lines = ((table, "held-out", line) for table, lines in ABLATIONS.items() for line in lines)
+            yield from (line for line in lines if line[2].student.images < there)
 
-    def _tasks(self, lessons: Class) -> list[Task]:
+    def _tasks(self, lessons: Lessons) -> list[Task]:
         """A task per student, whatever the parts that ask them."""
         asked: dict[Student, list[tuple[Split, str]]] = {}
         for part in ("rivals", "ablations"):
-            for _, split, line in self._lines(part):
+            for _, split, line in self._lines(part, lessons):
                 asked.setdefault(line.student, []).append((split, line.method))
-        if "curves" in self.parts:
+        if "curves" in self.parts or "efficiency" in self.parts:
             for student in CURVES:
                 asked.setdefault(student, [])
         if asked and WHOLE not in asked:
@@ -82,25 +88,27 @@ class Study:
         elif tasks:
             threads = max(1, (os.cpu_count() or 1) // self.jobs)
             with _processes(self.jobs) as pool:
-                for done in [pool.submit(work, task, threads) for task in tasks]:
+                for done in as_completed([pool.submit(work, task, threads) for task in tasks]):
+                    if done.exception():
+                        pool.shutdown(cancel_futures=True)
                     done.result()
                     bar.update()
         bar.close()
 
-    def _rows(self, part: str, classes: list[Class]) -> pd.DataFrame:
+    def _rows(self, part: str, classes: list[Lessons]) -> pd.DataFrame:
         """A row per image of every line of a part."""
         found = []
         for lessons in classes:
-            for table, split, line in self._lines(part):
+            for table, split, line in self._lines(part, lessons):
                 path = Task(line.student, (), lessons).path(split, line.method)
                 if line.student == NOBODY and lessons.seed != self.seeds[0]:
                     continue
                 facts = {"data": f"{lessons.ground.name}, {split}", "table": table}
                 told = facts | {"label": line.label.format(base=self.budget.base), "seed": lessons.seed}
-                found.append(pd.read_csv(path, keep_default_na=False).assign(**told))
+                found.append(pd.read_csv(path, dtype=WORDS, keep_default_na=False).assign(**told))
         return pd.concat(found, ignore_index=True) if found else pd.DataFrame()
 
-    def _curves(self, classes: list[Class]) -> pd.DataFrame:
+    def _curves(self, classes: list[Lessons]) -> pd.DataFrame:
         """Dice on held-out tiles by epoch, of each student and seed."""
         rows = []
         for lessons in classes:
@@ -112,8 +120,8 @@ class Study:
                 rows += [told | {"epoch": r["step"] / epoch, "dice": r["dice"]} for r in logged if "dice" in r]
         return pd.DataFrame(rows)
 
-    def _costs(self, classes: list[Class]) -> pd.DataFrame:
-        """What each student costs on each set, each in a process of its own, one after the other."""
+    def _costs(self, classes: list[Lessons]) -> pd.DataFrame:
+        """What each student costs on each set, each in a process of its own, one after the other, nothing beside it."""
         rows = []
         for lessons in classes:
             for student in CURVES:
@@ -122,7 +130,9 @@ class Study:
                     path.parent.mkdir(parents=True, exist_ok=True)
                     with _processes(1) as pool:
                         found: Cost = pool.submit(cost, student, lessons).result()
-                    write_json(path, asdict(found) | {"commit": commit(), "epoch": lessons.epoch})
+                        image = pool.submit(seconds, student, lessons).result()
+                    told = {"image": image, "epoch": lessons.epoch, "commit": commit()}
+                    write_json(path, asdict(found) | told)
                 rows.append({"data": lessons.ground.name, "student": student.name, **read_json(path)})
         return pd.DataFrame(rows)
 

@@ -31,7 +31,7 @@ def summary(rows: pd.DataFrame) -> pd.DataFrame:
 def markdown(table: pd.DataFrame, data: str) -> str:
     """A table in Markdown: the mean, and the deviation where there is one. Of glands, the challenge's scores."""
     names = ("dice", *GLANDS, "msa") if "glas" in data else SHOWN
-    names = [*(n for n in names if n in table), "seconds"]
+    names = [n for n in names if n in table]
     lines = ["| | " + " | ".join(TITLES[n] for n in names) + " |", "|---|" + "---|" * len(names)]
     for _, line in table.iterrows():
         lines.append(f"| {line['label']} | " + " | ".join(_cell(line, name) for name in names) + " |")
@@ -43,4 +43,4 @@ def _cell(line: pd.Series, name: str) -> str:
     mean, spread = line[name], line[f"{name}_sd"]
     if pd.isna(mean):
         return ""
-    return f"{mean:.{digits}f}" + ("" if pd.isna(spread) or name == "seconds" else f" ± {spread:.{digits}f}")
+    return f"{mean:.{digits}f}" + ("" if pd.isna(spread) else f" ± {spread:.{digits}f}")
