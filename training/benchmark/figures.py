@@ -24,7 +24,7 @@ def rivals(table: pd.DataFrame, path: Path) -> None:
             axis.barh(places, mine[score], 0.38, xerr=mine[f"{score}_sd"].fillna(0), label=title)
         axis.set_yticks(range(len(mine)), labels if number == 0 else [""] * len(mine))
         axis.set(title=data, xlim=(0, 1))
-    figure.axes[0].legend(loc="lower right")
+    figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
     figure.savefig(path, dpi=120)
 
 
