@@ -99,7 +99,7 @@ def compute(seconds):
     while time.process_time() - begun < seconds: pass
 for _ in range(4):
     child._limit_computing(True)
-    compute(0.9)
+    compute(0.6)
 print("four files", flush=True)
 child._limit_computing({more})
 compute(9)
