@@ -37,6 +37,8 @@ OPENING = {"concurrency_id": "opening", "concurrency_limit": 2, "api_visibility"
 """Files are decoded beside everything else, a few at a time: each may take a process and its memory."""
 HUB = {"concurrency_id": "hub", "concurrency_limit": 2, "api_visibility": "private"}
 """The Hub may be slow or silent: only those wait who asked for something of it."""
+FOLD = "() => ({__type__: 'update', open: false})"
+"""An accordion's new state, without a way to the server and back."""
 QUICK = {"concurrency_id": "edits", "concurrency_limit": 4, "api_visibility": "private", "show_progress": "hidden"}
 """Edits do not wait for another visitor's picture."""
 
@@ -97,7 +99,7 @@ def build_segment_tab(tabs: gr.Tabs, key: gr.BrowserState, arrived: gr.events.De
             with gr.Accordion("Compare and check", open=False, elem_id="sac-check"):
                 rival = gr.Radio([(v, k) for k, v in RIVALS.items()], value="vanilla", label="Compare with")
                 truth = gr.File(label="Ground truth: label image or binary mask", elem_id="sac-truth", height=100)
-            with gr.Accordion("Case: save and share", open=False, elem_id="sac-case") as unfolding:
+            with gr.Accordion("Case: save and share", elem_id="sac-case") as folding:
                 case = case_panel(conflict)
         with gr.Column(scale=4, min_width=480):
             canvas = SegCanvas()
@@ -139,7 +141,8 @@ def build_segment_tab(tabs: gr.Tabs, key: gr.BrowserState, arrived: gr.events.De
     canvas.export(do.export, desk, canvas, **QUICK)
     keep = Keeping(canvas, bring)
     _wire_case(case, keep, canvas, desk, key, arrived, everything)
-    unfolding.expand(keep.unfolded, [desk, case.name, case.notes], [case.name, case.notes], **QUICK)
+    # Laid out open, then closed: fields of a panel that is laid out late lose what comes to them meanwhile.
+    arrived.then(None, None, folding, js=FOLD, **PLAIN)
     arrived.then(keep.arrive, [desk, key], [desk, shared, controls, *everything, *case.told], **OPENING)
     _endpoint()
     return Segmenting(desk, key, arrived, model, tabs, bring, everything, case, brought)

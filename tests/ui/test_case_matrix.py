@@ -94,7 +94,6 @@ TRIALS: dict[str, list[Trial]] = {
     "Keeping.reload": [Trial("view", "tells")],
     "Keeping.version": [Trial("edit", "tells", (1,))],
     "Keeping.turned": [Trial("edit", "tells")],
-    "Keeping.unfolded": [Trial("edit", "tells", ("", ""))],
     "Keeping.comment": [
         Trial("edit", "changes", ("",), DO | {"do": "pin", "x": 3, "y": 4, "text": "Hello"}),
         Trial("edit", "changes", ("",), DO | {"do": "settle", "comment": 1, "done": True}),

@@ -62,17 +62,6 @@ class Keeping:
         """Another picture is shown, or the same as another case: what the panel says of it."""
         return shown(desk)
 
-    def unfolded(self, desk: Desk | None, name: str, notes: str) -> tuple[Any, Any]:
-        """The panel was opened. What reached its fields while the page laid them out is lost there, and told again.
-
-        A field that holds something else, or that is to be empty, is left alone: somebody may be writing in it.
-        """
-        held = desk.picture.held if desk and desk.pictures else None
-        if held is None or not shown(desk)[0]:  # no case, or none that may be seen any more
-            return gr.skip(), gr.skip()
-        fields = (held.name, name), (held.notes, notes)
-        return tuple(kept if kept and written in ("", kept) else gr.skip() for kept, written in fields)
-
     def comment(self, desk: Desk | None, author: str, event: gr.EventData, request: gr.Request) -> Value:
         """Pins a comment, settles one, or takes one off."""
         order = order_of(event)
