@@ -21,6 +21,7 @@ from torch import Tensor
 
 from sac.config import LIMITS, SACConfig
 from sac.errors import CheckpointError, OptionError
+from sac.model.auto_prompt import AutoPromptGenerator
 from sac.model.sac import SAC
 from sac.model.sam import build_sam, from_transformers
 from sac.remote import downloads
@@ -37,6 +38,8 @@ FILES = (CONFIG, ADAPTER_CONFIG, ADAPTER, HEAD, CARD)
 MOST = {name: LIMITS.adapter if name in (ADAPTER, HEAD) else LIMITS.texts for name in FILES}
 """Bytes of each file that are accepted from the Hub."""
 BASE_FILE = "model.safetensors"
+GENERATOR = WEIGHTS / "generator" / BASE_FILE
+"""What a fresh generator begins with: it has learnt generated scenes. Embedded, whatever the base."""
 MOST_OF_BASE = {BASE_FILE: LIMITS.base}
 HUB_BASES = {"vit_b": "facebook/sam-vit-base", "vit_l": "facebook/sam-vit-large", "vit_h": "facebook/sam-vit-huge"}
 
@@ -101,9 +104,20 @@ def _moved(sac: SAC, device: str) -> SAC:
 
 
 def new(config: SACConfig) -> SAC:
-    """A SAC to be trained: the base's weights, a fresh adapter, the base's decoder, an untrained generator."""
+    """A SAC to be trained: the base's weights and decoder, a fresh adapter, a generator that has learnt scenes alone."""
     base_file = base_path(config.base)
-    return SAC(_load_base(config.base, base_file), replace(config, base_sha256=sha256(base_file)))
+    sac = SAC(_load_base(config.base, base_file), replace(config, base_sha256=sha256(base_file)))
+    begin_generator(sac.generator)
+    return sac
+
+
+def begin_generator(generator: AutoPromptGenerator) -> None:
+    """Gives it the weights that have learnt scenes, where it has the usual widths; others stay random."""
+    weights = read_tensors(GENERATOR, "the embedded generator", LIMITS.adapter)
+    if {name: value.shape for name, value in generator.state_dict().items()} == {
+        n: w.shape for n, w in weights.items()
+    }:
+        load_strictly(generator, weights, "the embedded generator")
 
 
 def save(sac: SAC, folder: Path, card: str) -> None:
@@ -117,10 +131,10 @@ def save(sac: SAC, folder: Path, card: str) -> None:
     (folder / CARD).write_text(card, encoding="utf-8")
 
 
-def save_base(sam: Sam, folder: Path, card: str) -> None:
-    """Writes a base SAM, weights in half precision."""
+def save_base(base: Sam | AutoPromptGenerator, folder: Path, card: str) -> None:
+    """Writes a base SAM, or the generator to begin with, weights in half precision."""
     folder.mkdir(parents=True, exist_ok=True)
-    save_file(_halved(sam.state_dict()), folder / BASE_FILE)
+    save_file(_halved(base.state_dict()), folder / BASE_FILE)
     (folder / CARD).write_text(card, encoding="utf-8")
 
 

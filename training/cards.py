@@ -8,18 +8,27 @@ from sac.config import SACConfig
 FREE = "cc0-1.0"
 
 
-def base_card(command: str, seed: int) -> str:
-    """README.md of the tiny base."""
+PRETRAINED = {
+    "sam": """# tiny: a small SAM that has never seen a cell
+
+SAM's own classes (image encoder, prompt encoder, mask decoder) with small dimensions, trained from scratch on
+generated scenes of textured shapes on textured grounds.""",
+    "generator": """# generator: a U-Net that has never seen a cell
+
+What the auto-prompt generator of a fresh SAC begins with, trained from scratch on generated scenes of textured shapes
+on textured grounds: a map of shapes and of the distance to their borders.""",
+}
+
+
+def base_card(part: str, command: str, seed: int) -> str:
+    """README.md of what `pretrain` makes: the tiny base ("sam") or a "generator"."""
     return f"""---
 license: {FREE}
 library_name: segment-any-cell
 pipeline_tag: mask-generation
 tags: [segment-anything, image-segmentation]
 ---
-# tiny: a small SAM that has never seen a cell
-
-SAM's own classes (image encoder, prompt encoder, mask decoder) with small dimensions, trained from scratch on
-generated scenes of textured shapes on textured grounds. No photograph and no microscope image went in.
+{PRETRAINED[part]} No photograph and no microscope image went in.
 
 | | |
 |---|---|
@@ -50,7 +59,7 @@ arXiv 2401.13220; no figure here is the paper's.
 |---|---|
 | data | {", ".join(source["data"])} |
 | licence of the weights | {source["licence"]} |
-| started from | {source["start"] or "a fresh adapter, the base's decoder, an untrained generator"} |
+| started from | {source["start"] or "a fresh adapter, the base's decoder, a generator that had seen generated scenes"} |
 {before}| command | `{source["command"]}` |
 | images of it | {source["images"]}, and {source["held_out"]} held out |
 | seed | {source["seed"]} |

@@ -1,4 +1,4 @@
-"""`python -m training pretrain`: the `tiny` base, a promptable SAM, from generated scenes alone."""
+"""`python -m training pretrain`: what a fresh SAC begins with, the `tiny` base and the generator, from generated scenes."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import shlex
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch.nn.functional as F
@@ -15,8 +16,9 @@ from segment_anything.modeling import Sam
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
+from sac.config import SACConfig
 from sac.hub import save_base
-from sac.model.auto_prompt import MAP_CHANNELS, mask_prompt
+from sac.model.auto_prompt import MAP_CHANNELS, AutoPromptGenerator, mask_prompt
 from sac.model.decoder import WindowDecoder
 from sac.model.sam import build_sam
 from training.cards import base_card
@@ -35,33 +37,36 @@ DENSE_CELLS = 4
 class PretrainOptions:
     """What `pretrain` can be told."""
 
+    part: Literal["sam", "generator"] = "sam"
+    """What is made: the tiny base, a promptable SAM, or the generator that a fresh SAC begins with."""
     steps: int = 1200
     batch: int = 6
     prompts: int = 10
     learning_rate: float = 1e-3
     dense_steps: int = 200
-    """Steps on dense targets alone, before prompts help."""
+    """Steps of the SAM on dense targets alone, before prompts help."""
     seed: int = 0
     save_every: int = 100
 
 
 def pretrain_to(out: Path, options: PretrainOptions, resume: bool) -> None:
-    """Trains and writes the base with its card to `out`."""
-    sam = pretrain(options, out, resume)
+    """Trains and writes the base, or the generator, with its card to `out`."""
+    made = pretrain(options, out, resume)
     if PartialState().is_main_process:
-        save_base(sam, out, base_card(shlex.join(["python", "-m", "training", *sys.argv[1:]]), options.seed))
+        command = shlex.join(["python", "-m", "training", *sys.argv[1:]])
+        save_base(made, out, base_card(options.part, command, options.seed))
 
 
-def pretrain(options: PretrainOptions, out: Path, resume: bool = False) -> Sam:
-    """Trains a tiny SAM whose every part but the random positional encoding is learnt. Returns it."""
+def pretrain(options: PretrainOptions, out: Path, resume: bool = False) -> Sam | AutoPromptGenerator:
+    """Trains a tiny SAM, whose every part but the random positional encoding is learnt, or a generator. Returns it."""
     accelerator = make_accelerator(options.seed)
-    lesson = ScenesLesson(build_sam("tiny"), options.dense_steps)
+    lesson = GeneratorLesson() if options.part == "generator" else ScenesLesson(build_sam("tiny"), options.dense_steps)
     schedule = Schedule(
         options.steps, options.batch, options.learning_rate, seed=options.seed, save_every=options.save_every
     )
     scenes = Scenes(options.seed, options.prompts, options.steps * options.batch)
     run(accelerator, Course(lesson, scenes, schedule, out), resume)
-    return lesson.sam
+    return lesson.made
 
 
 class Scenes(Dataset):
@@ -90,12 +95,24 @@ def _rough_map(rng: np.random.Generator, labels: np.ndarray, distance: np.ndarra
     return (np.stack([8 * (inside - 0.5), np.log(depth / (1 - depth))]) + noise).astype(np.float32)
 
 
+class GeneratorLesson(nn.Module):
+    """A fresh generator with its own loss: it learns where shapes are, and how deep a pixel lies in them."""
+
+    def __init__(self):
+        super().__init__()
+        self.made = AutoPromptGenerator(SACConfig().generator_widths)
+
+    def forward(self, batch: dict[str, Tensor], step: int) -> dict[str, Tensor]:
+        nuclei_map = self.made(batch["image"].float())
+        return {"generator": generator_loss(nuclei_map, (batch["labels"] > 0).float(), batch["distance"])}
+
+
 class ScenesLesson(nn.Module):
     """A SAM with the losses that teach it: masks for prompts, and dense targets on the neck's output."""
 
     def __init__(self, sam: Sam, dense_steps: int):
         super().__init__()
-        self.sam = sam
+        self.made = sam
         self.dense_steps = dense_steps
         tokens = sam.prompt_encoder.image_embedding_size[0]
         stride = sam.image_encoder.img_size // tokens
@@ -105,15 +122,15 @@ class ScenesLesson(nn.Module):
         self.dense = nn.Conv2d(sam.prompt_encoder.embed_dim, MAP_CHANNELS * DENSE_CELLS**2, 1)
 
     def forward(self, batch: dict[str, Tensor], step: int) -> dict[str, Tensor]:
-        features = self.sam.image_encoder(self.sam.preprocess(batch["image"].float()))
+        features = self.made.image_encoder(self.made.preprocess(batch["image"].float()))
         dense = self._dense_loss(features, batch)
         if step < self.dense_steps:
             return {"dense": dense}
         prompts = token_prompts(batch, self.frame, step)
         hints = None
         if np.random.default_rng([step, 1]).random() < HINT_SHARE:
-            hints = mask_prompt(batch["hint"], self.sam.prompt_encoder.mask_input_size)
-        logits, ious = self.decode(self.sam.mask_decoder, self.sam.prompt_encoder, features, prompts, hints)
+            hints = mask_prompt(batch["hint"], self.made.prompt_encoder.mask_input_size)
+        logits, ious = self.decode(self.made.mask_decoder, self.made.prompt_encoder, features, prompts, hints)
         targets = window_targets(batch["labels"], batch["ids"].flatten(), prompts, self.frame)
         return {**decoding_losses(logits, ious, targets), "dense": 0.5 * dense}
 

@@ -14,6 +14,8 @@ from sac.model.sac import SAC
 
 SHAPE = ("rank", "alpha", "projections", "blocks")
 """What of a checkpoint's LoRA may be chosen anew; what it has learnt is carried over."""
+SIZE = ("window", "diameter")
+"""What may be chosen anew besides: the size of what it looks for."""
 
 
 def begin(start: str, changes: dict[str, Any]) -> SAC:
@@ -27,12 +29,17 @@ def begin(start: str, changes: dict[str, Any]) -> SAC:
         raise CheckpointError("the checkpoint that this training starts from is no longer here")
     sac = hub.load(start)
     config = replace(sac.config, **changes)
-    fixed = [name for name in changes if name not in SHAPE and getattr(config, name) != getattr(sac.config, name)]
+    fixed = [
+        name for name in changes if name not in SHAPE + SIZE and getattr(config, name) != getattr(sac.config, name)
+    ]
     if fixed:
         raise OptionError(
-            f"{', '.join(fixed)} of a checkpoint cannot be changed; {', '.join(SHAPE)} can, or start from nothing"
+            f"{', '.join(fixed)} of a checkpoint cannot be changed; {', '.join(SHAPE + SIZE)} can, or start from nothing"
         )
-    return sac if config == sac.config else _reshaped(sac, config)
+    if any(getattr(config, name) != getattr(sac.config, name) for name in SHAPE):
+        return _reshaped(sac, config)
+    sac.config = config
+    return sac
 
 
 def _reshaped(sac: SAC, config: SACConfig) -> SAC:

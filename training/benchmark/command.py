@@ -13,7 +13,6 @@ from training.benchmark import checkpoints
 from training.benchmark.plan import Budget
 from training.benchmark.report import Report, section
 from training.benchmark.study import PARTS, Study
-from training.datasets import official
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,7 +27,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     study.add_argument("--parts", nargs="+", choices=("all", *PARTS), default=(), help="train rivals, and compare")
     study.add_argument("--seeds", nargs="+", type=int, default=[0], help="each trains every model anew")
     study.add_argument("--jobs", type=int, default=1, help="models that are trained at once")
-    study.add_argument("--results", type=Path, help="a Markdown file whose section on the benchmark is replaced")
+    study.add_argument(
+        "--results", type=Path, help="a Markdown file whose sections on these parts and sets are replaced"
+    )
     add_flags(study, Budget)
 
 
@@ -37,21 +38,24 @@ def run(parsed: argparse.Namespace) -> None:
     if not parsed.parts:
         return checkpoints.run(parsed)
     parts = PARTS if "all" in parsed.parts else tuple(p for p in PARTS if p in parsed.parts)
-    study = Study(tuple(parsed.data), parts, tuple(parsed.seeds), parsed.out, parsed.jobs, read_flags(Budget, parsed))
-    _judge(study)
-    for part in parts if parsed.results else ():
-        section(parsed.results, part)
-    Report(study, study.run()).write(parsed.results)
+    seeds, budget = tuple(parsed.seeds), read_flags(Budget, parsed)
+    studies = [Study(folder, parts, seeds, parsed.out, parsed.jobs, budget) for folder in parsed.data]
+    names = [study.name for study in studies]
+    if len(set(names)) != len(names):
+        raise OptionError(f"{', '.join(names)}: each set can be compared on once")
+    for study in studies:
+        _judge(study, parsed.results)
+    for study in studies:
+        Report(study, study.run()).write(parsed.results)
 
 
-def _judge(study: Study) -> None:
+def _judge(study: Study, results: Path | None) -> None:
     """Before anything is done. Raises OptionError or DataError."""
     if study.jobs < 1 or len(set(study.seeds)) != len(study.seeds):
         raise OptionError(f"jobs {study.jobs} and seeds {study.seeds}: one job or more, and seeds that differ")
     for seed in study.seeds:
         study.budget.options(seed)
-    names = [official.recognised(folder).name for folder in study.data]
-    if len(set(names)) != len(names):
-        raise OptionError(f"{', '.join(names)}: each set can be compared on once")
     if not study.budget.hold_out and study.parts != ("rivals",):
         raise OptionError("hold out 0: ablations, curves and seconds are measured on images that are held out")
+    for part in study.parts if results else ():
+        section(results, part, study.name)

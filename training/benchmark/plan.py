@@ -19,7 +19,7 @@ class Student:
 
     changes: fields of SACConfig. The rest departs from SAC: without LoRA (`adapter`), with the base's decoder as it is
     (`decoder`), generator first and the others after it (`joint`), on the first `images` of a shuffled training set
-    (0: all), on a base whose weights are random (`base`).
+    (0: all), on a base whose weights are random (`base`), with a generator that begins with random weights (`scenes`).
     """
 
     name: str
@@ -30,6 +30,7 @@ class Student:
     joint: bool = True
     images: int = 0
     base: bool = True
+    scenes: bool = True
 
     @property
     def asked(self) -> str:
@@ -111,9 +112,13 @@ RIVALS = (
 """On the test images. Lines with a star are told the truth's points, as an expert would set them."""
 
 
+OWN = ("adapter", "decoder", "joint", "images", "base", "scenes")
+"""Fields of Student that make a variant; all others are those of SACConfig."""
+
+
 def _variant(name: str, label: str, method: str = "sac", **changes: Any) -> Line:
     """A SAC that differs in fields of Student or, by all other names, of SACConfig; the same one where it does not."""
-    own = {k: changes.pop(k) for k in ("adapter", "decoder", "joint", "images", "base") if k in changes}
+    own = {k: changes.pop(k) for k in OWN if k in changes}
     same = not own and SACConfig(**changes) == SACConfig()
     return Line(label, WHOLE if same else Student(name, changes=tuple(changes.items()), **own), method)
 
@@ -158,6 +163,10 @@ ABLATIONS: dict[str, tuple[Line, ...]] = {
     "Base SAM": (
         _variant("sac-random-base", "random weights, decoder's, too", base=False),
         Line("{base}", WHOLE, "sac"),
+    ),
+    "Generator begins with": (
+        _variant("sac-random-generator", "random weights", scenes=False),
+        Line("what it learnt of generated scenes", WHOLE, "sac"),
     ),
 }
 """On images held out from training, so that what they teach may be heeded."""

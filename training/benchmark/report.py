@@ -16,14 +16,13 @@ from training.benchmark.figures import NAMES
 from training.benchmark.study import Found, Study
 from training.benchmark.tables import markdown, summary
 
-PAGE = "report.md"
-MARKS = "<!-- benchmark {part}: begin -->\n", "<!-- benchmark {part}: end -->"
-"""Between them stands what the command writes of a part into RESULTS.md."""
+MARKS = "<!-- benchmark {part} {data}: begin -->\n", "<!-- benchmark {part} {data}: end -->"
+"""Between them stands what the command writes of a part and a data set into RESULTS.md."""
 
 
 @dataclass(frozen=True)
 class Report:
-    """Of a study and what was found."""
+    """Of a study on one data set, and what was found."""
 
     study: Study
     found: Found
@@ -38,11 +37,11 @@ class Report:
         }
         sections = {part: "\n".join([self._head(), *parts[part]()]) for part in self.study.parts}
         page = "\n".join(f"## {part.capitalize()}\n\n{text}" for part, text in sections.items())
-        (self.study.out / PAGE).write_text(page)
+        (self.study.out / f"report-{self.study.name}.md").write_text(page)
         sys.stdout.write(page)
         if results:
             for part, text in sections.items():
-                before, after = section(results, part)
+                before, after = section(results, part, self.study.name)
                 results.write_text(before + text.replace("](", "](results/") + after)
             self._copy(results.parent / "results")
 
@@ -50,8 +49,15 @@ class Report:
         """Figures and tables of the parts at hand."""
         place.mkdir(exist_ok=True)
         for part in self.study.parts:
-            for file in self.study.out.glob(f"{part}*.*"):
+            for file in self.study.out.glob(f"{self._called(part)}*.*"):
                 shutil.copy(file, place)
+
+    def _called(self, part: str) -> str:
+        """The stem of a part's files."""
+        return f"{part}-{self.study.name}"
+
+    def _path(self, part: str, ending: str) -> Path:
+        return self.study.out / f"{self._called(part)}{ending}"
 
     def _head(self) -> str:
         budget, seeds = self.study.budget, " ".join(map(str, self.study.seeds))
@@ -62,66 +68,51 @@ class Report:
         )
 
     def _rivals(self) -> list[str]:
-        rows = self.found.rivals
-        if rows.empty:
-            return []
-        table = self._kept(rows, "rivals")
-        figures.rivals(table, self.study.out / "rivals.png")
-        parts = ["![Dice and mSA of all](rivals.png)\n"]
-        for data in table["data"].unique():
-            mine = table[table["data"] == data]
-            parts += [f"**{_title(data, mine)}**\n", markdown(mine, data)]
-        return [*parts, "\\* told points from the truth, as an expert would set them.\n"]
+        table = self._kept(self.found.rivals, "rivals")
+        figures.rivals(table, self._path("rivals", ".png"))
+        stars = "\\* told points from the truth, as an expert would set them.\n"
+        return [self._shows("rivals", "Dice and mSA of all"), _title(table), markdown(table), stars]
 
     def _ablations(self) -> list[str]:
-        rows = self.found.ablations
-        if rows.empty:
-            return []
-        table = self._kept(rows, "ablations")
-        figures.ablations(table, self.study.out / "ablations.png")
-        parts = ["![Dice and mSA of each](ablations.png)\n"]
-        for data in table["data"].unique():
-            mine = table[table["data"] == data]
-            parts.append(f"**{_title(data, mine)}**\n")
-            for name in mine["table"].unique():
-                parts += [f"{name}:\n", markdown(mine[mine["table"] == name], data)]
-        return parts
+        table = self._kept(self.found.ablations, "ablations")
+        figures.ablations(table, self._path("ablations", ".png"))
+        tables = [f"{name}:\n\n{markdown(lines)}" for name, lines in table.groupby("table", sort=False)]
+        return [self._shows("ablations", "Dice and mSA of each"), _title(table), *tables]
 
     def _curves(self) -> list[str]:
-        points = self.found.curves
-        if points.empty:
-            return []
-        points.to_csv(self.study.out / "curves.csv", index=False)
-        figures.curves(points, self.study.out / "curves.png")
-        return ["![Dice over epochs](curves.png)\n"]
+        self.found.curves.to_csv(self._path("curves", ".csv"), index=False)
+        figures.curves(self.found.curves, self._path("curves", ".png"))
+        return [self._shows("curves", "Dice over epochs")]
 
     def _costs(self) -> list[str]:
         costs = self.found.costs
-        if costs.empty:
-            return []
-        costs.to_csv(self.study.out / "efficiency.csv", index=False)
+        costs.to_csv(self._path("efficiency", ".csv"), index=False)
         head = (
-            "| | | trained weights | seconds per epoch | peak memory, GiB | seconds per image | commit |\n"
-            "|---|---|---|---|---|---|---|\n"
+            "| | trained weights | seconds per epoch | peak memory, GiB | seconds per image | commit |\n"
+            "|---|---|---|---|---|---|\n"
         )
         lines = [
-            f"| {c.data} | {NAMES[c.student]} | {c.learnt:,} | {c.step * c.epoch / self.study.budget.batch:.0f} "
+            f"| {NAMES[c.student]} | {c.learnt:,} | {c.step * c.epoch / self.study.budget.batch:.0f} "
             f"| {c.memory / 2**30:.2f} | {c.image:.2f} | `{c.commit}` |\n"
             for c in costs.itertuples()
         ]
         return [head + "".join(lines)]
 
-    def _kept(self, rows: pd.DataFrame, name: str) -> pd.DataFrame:
+    def _shows(self, part: str, what: str) -> str:
+        return f"![{what}]({self._called(part)}.png)\n"
+
+    def _kept(self, rows: pd.DataFrame, part: str) -> pd.DataFrame:
         """The summary of rows; both are written beside the page."""
-        rows.to_csv(self.study.out / f"{name}-images.csv", index=False)
+        rows.to_csv(self._path(part, "-images.csv"), index=False)
         table = summary(rows)
-        table.to_csv(self.study.out / f"{name}.csv", index=False)
+        table.to_csv(self._path(part, ".csv"), index=False)
         return table
 
 
-def _title(data: str, table: pd.DataFrame) -> str:
+def _title(table: pd.DataFrame) -> str:
     commits = " ".join(sorted({c for line in table["commit"] for c in line.split()}))
-    return f"{data}: {table['images'].max()} images" + (f", commit `{commits}`" if commits else "")
+    said = f"{table['data'].iloc[0]}: {table['images'].max()} images"
+    return f"**{said}" + (f", commit `{commits}`" if commits else "") + "**\n"
 
 
 def _shown(word: str) -> str:
@@ -132,9 +123,9 @@ def _shown(word: str) -> str:
     return f"DATA/{path.name}" if path.exists() and not path.suffix else path.name
 
 
-def section(results: Path, part: str) -> tuple[str, str]:
-    """What stands before and after a part's section in a Markdown file. Raises OptionError where it has none."""
-    begin, end = (mark.format(part=part) for mark in MARKS)
+def section(results: Path, part: str, data: str) -> tuple[str, str]:
+    """What stands before and after a section in a Markdown file. Raises OptionError where it has none."""
+    begin, end = (mark.format(part=part, data=data) for mark in MARKS)
     text = results.read_text() if results.exists() else ""
     before, found, rest = text.partition(begin)
     _, ended, after = rest.partition(end)

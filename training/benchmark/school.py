@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
-import statistics
 import subprocess
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
-import psutil
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
@@ -21,6 +17,7 @@ from torch import Tensor, nn
 from sac import hub
 from sac.config import SACConfig
 from sac.metrics import pixel_dice
+from sac.model.auto_prompt import AutoPromptGenerator
 from sac.model.sac import SAC
 from sac.model.sam import build_sam
 from training.baselines.adapters import with_adapters
@@ -28,7 +25,7 @@ from training.baselines.methods import KNOWN
 from training.baselines.one_mask import OneMaskLesson
 from training.baselines.subject import Subject
 from training.benchmark.plan import Budget, Student
-from training.benchmark.sets import Ground, raw
+from training.benchmark.sets import Ground
 from training.crops import Crops
 from training.datasets.sample import Sample
 from training.disk import write_json
@@ -37,7 +34,6 @@ from training.fit import schedule_of
 from training.lesson import NucleiLesson
 from training.loop import Course, Watcher, make_accelerator, run
 from training.options import FitOptions
-from training.places import LOG
 
 ROOT = Path(__file__).parents[2]
 LEARNT, FACTS = "learnt.safetensors", "facts.json"
@@ -57,7 +53,8 @@ class Lessons:
     def folder(self, student: Student) -> Path:
         """The student's own. Its name holds a digest of all that the training depends on."""
         base = hub.sha256(hub.base_path(self.budget.base)) if student.base else "random"
-        told = [asdict(student), self.budget.to_json(), self.seed, self.ground.digest, self.ground.changes, base]
+        begun = [base, hub.sha256(hub.GENERATOR)]
+        told = [asdict(student), self.budget.to_json(), self.seed, self.ground.digest, self.ground.changes, begun]
         digest = hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
         return self.out / "trained" / self.ground.name / f"{student.name}-{self.seed}-{digest[:8]}"
 
@@ -85,7 +82,12 @@ def taught(student: Student, lessons: Lessons) -> SAC:
 def built(student: Student, lessons: Lessons) -> SAC:
     """The model with what the student may learn, and nothing else, taking gradients."""
     config = SACConfig(base=lessons.budget.base, **{**lessons.ground.changes, **dict(student.changes)})
-    sac = hub.new(config) if student.base else SAC(build_sam(config.base), config)
+    sac = hub.new(config)
+    if not student.base:
+        sac = SAC(build_sam(config.base), config)
+        hub.begin_generator(sac.generator)
+    if not student.scenes:
+        sac.generator = AutoPromptGenerator(config.generator_widths)
     sac.learning(False)
     learning: list[nn.Module] = []
     if student.learns in ("sac", "generator"):
@@ -151,52 +153,6 @@ class Curve(Watcher):
 
     def _dice(self, sac: SAC, tile: Sample) -> float:
         return pixel_dice(tile.labels, KNOWN[self.student.asked](Subject(sac, tile.image, tile.labels, scale=1.0)))
-
-
-@dataclass(frozen=True)
-class Cost:
-    """What a student costs: weights that it learns, seconds a step, and the peak of memory in bytes."""
-
-    learnt: int
-    step: float
-    memory: int
-
-
-STEPS = 32
-"""Steps of which all but the first eighth are timed; SAC's generator is not alone in any of them."""
-TIMED = 6
-"""Images that are timed, after one that warms up."""
-
-
-def cost(student: Student, lessons: Lessons) -> Cost:
-    """Of a training of a few steps, in a process of its own: its peak of memory is that of all that it did before."""
-    accelerator = make_accelerator(lessons.seed)
-    sac = built(student, lessons).to(accelerator.device)
-    weights = sum(w.numel() for w in sac.parameters() if w.requires_grad)
-    options = replace(lessons.budget.options(lessons.seed), steps=STEPS, generator_steps=0, save_every=STEPS + 1)
-    with TemporaryDirectory(prefix="sac-") as place:
-        run(accelerator, course_of(student, sac, lessons, options, Path(place)), resume=False)
-        rows = [json.loads(line) for line in (Path(place) / LOG).read_text().splitlines()]
-    at = [row["at"] for row in rows if "at" in row][STEPS // 8 :]
-    return Cost(weights, (at[-1] - at[0]) / max(1, len(at) - 1), _peak())
-
-
-def _peak() -> int:
-    """Most bytes that the device, or without one this process, has held."""
-    if torch.cuda.is_available():
-        return torch.cuda.max_memory_allocated()
-    status = Path("/proc/self/status")
-    if status.exists():  # getrusage would say what the parent had held, too
-        return 1024 * int(re.search(r"VmHWM:\s+(\d+)", status.read_text())[1])
-    return psutil.Process().memory_info().rss
-
-
-def seconds(student: Student, lessons: Lessons) -> float:
-    """Seconds per image of a taught student: the mean over images that were held out."""
-    sac, ground = taught(student, lessons), lessons.ground
-    samples = [raw(whole, piece) for whole, piece in ground.samples("held-out", TIMED)]
-    subjects = [Subject(sac, s.image, scale=ground.scale or 1.0) for s in [samples[0], *samples]]
-    return statistics.mean([s.timed(KNOWN[student.asked])[1] for s in subjects][1:])
 
 
 @lru_cache(maxsize=1)

@@ -7,17 +7,20 @@ import multiprocessing
 import os
 from collections.abc import Iterable
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import pandas as pd
 from tqdm import tqdm
 
 from sac import hub
+from training.benchmark.costs import Cost, cost, seconds
 from training.benchmark.measure import Task, work
 from training.benchmark.plan import ABLATIONS, CURVES, NOBODY, RIVALS, WHOLE, Budget, Line, Student
-from training.benchmark.school import Cost, Lessons, commit, cost, seconds
+from training.benchmark.school import Lessons, commit
 from training.benchmark.sets import Split, ground
+from training.datasets import official
 from training.disk import read_json, write_json
 from training.places import LOG
 
@@ -28,29 +31,34 @@ PARTS = ("rivals", "ablations", "curves", "efficiency")
 
 @dataclass(frozen=True)
 class Study:
-    """data: folders of the sets. parts: of PARTS. seeds: each teaches anew. jobs: processes at once."""
+    """On one data set. data: its folder. parts: of PARTS. seeds: each teaches anew. jobs: processes at once."""
 
-    data: tuple[Path, ...]
+    data: Path
     parts: tuple[str, ...]
     seeds: tuple[int, ...]
     out: Path
     jobs: int
     budget: Budget
 
+    @cached_property
+    def name(self) -> str:
+        """What the set is called. Raises DataError where it is not known."""
+        return official.recognised(self.data).name
+
     def run(self) -> Found:
         """Does what is still to be done, and gathers all of it. Raises DataError, CheckpointError or TrainingError."""
         hub.base_path(self.budget.base)  # where it is not at hand, nothing need be begun
-        grounds = [ground(folder, self.out, self.budget.hold_out) for folder in self.data]
-        classes = [Lessons(g, self.budget, seed, self.out) for g in grounds for seed in self.seeds]
-        tasks = [task for lessons in classes for task in self._tasks(lessons) if not task.is_done]
-        self._work([task for task in tasks if task.student == WHOLE])  # the others ask for the scales that it measures
-        self._work([task for task in tasks if task.student != WHOLE])
-        costs = self._costs(classes[:: len(self.seeds)]) if "efficiency" in self.parts else pd.DataFrame()
+        there = ground(self.data, self.out, self.budget.hold_out)
+        classes = [Lessons(there, self.budget, seed, self.out) for seed in self.seeds]
+        tasks = [task for lessons in classes for task in self._tasks(lessons)]
+        mine, others = ([task for task in tasks if (task.student == WHOLE) == is_mine] for is_mine in (True, False))
+        self._work([*mine, *(replace(task, asked=()) for task in others)])
+        self._work(others)  # asked afterwards, as they ask for the scales that SAC measures
         return Found(
             rivals=self._rows("rivals", classes),
             ablations=self._rows("ablations", classes),
             curves=self._curves(classes) if "curves" in self.parts else pd.DataFrame(),
-            costs=costs,
+            costs=self._costs(classes[0]) if "efficiency" in self.parts else pd.DataFrame(),
         )
 
     def _lines(self, part: str, lessons: Lessons) -> Iterable[tuple[str, Split, Line]]:
@@ -80,6 +88,7 @@ class Study:
         return [Task(student, tuple(dict.fromkeys(what)), lessons) for student, what in asked.items()]
 
     def _work(self, tasks: list[Task]) -> None:
+        tasks = [task for task in tasks if not task.is_done]
         bar = tqdm(total=len(tasks), unit="model", disable=not tasks)
         if self.jobs == 1:
             for task in tasks:
@@ -103,7 +112,7 @@ class Study:
                 path = Task(line.student, (), lessons).path(split, line.method)
                 if line.student == NOBODY and lessons.seed != self.seeds[0]:
                     continue
-                facts = {"data": f"{lessons.ground.name}, {split}", "table": table}
+                facts = {"data": f"{self.name}, {split}", "table": table}
                 told = facts | {"label": line.label.format(base=self.budget.base), "seed": lessons.seed}
                 found.append(pd.read_csv(path, dtype=WORDS, keep_default_na=False).assign(**told))
         return pd.concat(found, ignore_index=True) if found else pd.DataFrame()
@@ -116,24 +125,23 @@ class Study:
                 folder = lessons.folder(student)
                 epoch = lessons.epoch / self.budget.batch
                 logged = [json.loads(line) for line in (folder / LOG).read_text().splitlines()]
-                told = {"data": lessons.ground.name, "student": student.name, "seed": lessons.seed}
+                told = {"data": self.name, "student": student.name, "seed": lessons.seed}
                 rows += [told | {"epoch": r["step"] / epoch, "dice": r["dice"]} for r in logged if "dice" in r]
         return pd.DataFrame(rows)
 
-    def _costs(self, classes: list[Lessons]) -> pd.DataFrame:
-        """What each student costs on each set, each in a process of its own, one after the other, nothing beside it."""
+    def _costs(self, lessons: Lessons) -> pd.DataFrame:
+        """What each student costs, each in a process of its own, one after the other, nothing beside it."""
         rows = []
-        for lessons in classes:
-            for student in CURVES:
-                path = self.out / "costs" / f"{lessons.folder(student).name}.json"
-                if not path.exists():
-                    path.parent.mkdir(parents=True, exist_ok=True)
-                    with _processes(1) as pool:
-                        found: Cost = pool.submit(cost, student, lessons).result()
-                        image = pool.submit(seconds, student, lessons).result()
-                    told = {"image": image, "epoch": lessons.epoch, "commit": commit()}
-                    write_json(path, asdict(found) | told)
-                rows.append({"data": lessons.ground.name, "student": student.name, **read_json(path)})
+        for student in CURVES:
+            path = self.out / "costs" / f"{lessons.folder(student).name}.json"
+            if not path.exists():
+                path.parent.mkdir(parents=True, exist_ok=True)
+                with _processes(1) as pool:
+                    found: Cost = pool.submit(cost, student, lessons).result()
+                    image = pool.submit(seconds, student, lessons).result()
+                told = {"image": image, "epoch": lessons.epoch, "commit": commit()}
+                write_json(path, asdict(found) | told)
+            rows.append({"data": self.name, "student": student.name, **read_json(path)})
         return pd.DataFrame(rows)
 
 

@@ -28,9 +28,9 @@ def summary(rows: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([means, spreads, facts], axis=1).reset_index()
 
 
-def markdown(table: pd.DataFrame, data: str) -> str:
+def markdown(table: pd.DataFrame) -> str:
     """A table in Markdown: the mean, and the deviation where there is one. Of glands, the challenge's scores."""
-    names = ("dice", *GLANDS, "msa") if "glas" in data else SHOWN
+    names = ("dice", *GLANDS, "msa") if GLANDS[0] in table else SHOWN
     names = [n for n in names if n in table]
     lines = ["| | " + " | ".join(TITLES[n] for n in names) + " |", "|---|" + "---|" * len(names)]
     for _, line in table.iterrows():
