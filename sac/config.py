@@ -17,6 +17,8 @@ MODES = ("instances", "semantic")
 STRATEGIES = ("centroid", "probability")
 KINDS = ("both", "positive", "negative")
 BASES = ("tiny", "vit_b", "vit_l", "vit_h")
+NUCLEUS = 12.0
+"""µm: diameter of a large nucleus."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,13 @@ class SACConfig:
                 raise OptionError(f"{name} {getattr(self, name)!r} is outside {least} to {most}")
         if not isinstance(self.base_sha256, str) or not isinstance(self.provenance, dict):
             raise OptionError("base_sha256 must be text and provenance an object")
+        if not _within(self.microns, 0.1, 10_000, int, float):
+            raise OptionError(f"microns {self.microns!r} of the provenance is not a size in µm")
+
+    @property
+    def microns(self) -> float:
+        """Diameter, in µm, of what it looks for: what its training was told, else that of a large nucleus."""
+        return self.provenance.get("microns", NUCLEUS)
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)

@@ -119,6 +119,7 @@ def provenance(before: dict, task: Task, counts: tuple[int, int], outcome: Outco
     """
     options = task.options
     figures = {} if outcome is None else {"figures": outcome.figures()}
+    size = options.microns or before.get("microns")
     return {
         "data": list(dict.fromkeys([*before.get("data", []), *task.data])),
         "images": counts[0],
@@ -130,5 +131,6 @@ def provenance(before: dict, task: Task, counts: tuple[int, int], outcome: Outco
         "command": task.command,
         "seed": options.seed,
         "version": __version__,
+        **({"microns": size} if size else {}),
         **figures,
     }

@@ -35,6 +35,9 @@ class FitOptions:
     keep: float = 0.0
     """Share of the weights it starts from that is mixed back in at the end (Wortsman et al. 2022): of a single image,
     0.5 makes it steadier on others, and less good on its like."""
+    microns: float = 0.0
+    """Diameter, in µm, of what is to be found, where it is no nucleus: the first guess in a picture whose pixels have a
+    known size. 0: that of the checkpoint it starts from, or of a large nucleus."""
     seed: int = 0
     save_every: int = 50
     """Steps between two saved states."""
@@ -69,6 +72,7 @@ RANGES = {
     "patience": (0, 1000),
     "look_every": (1, 10_000),
     "keep": (0.0, 1.0),
+    "microns": (0.0, 10_000.0),
     "seed": (0, 2**31),
     "save_every": (1, 1_000_000),
 }

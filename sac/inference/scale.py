@@ -17,8 +17,6 @@ SCALES, KNOWN_SCALES = (0.4, 2.5), (0.1, 6.0)
 """What may come out where the size of a pixel is not known, and where it is."""
 GOOD_ENOUGH = 1.2
 """A factor smaller than this is left alone: resampling would cost more than it gains."""
-NUCLEUS = 12.0
-"""µm: diameter of a large nucleus, the first guess where the size of a pixel is known."""
 ROUNDS = 2
 """Measurements then, the second at the scale that the first suggests."""
 
@@ -32,7 +30,7 @@ def estimate_scale(sac: SAC, pixels: np.ndarray, microns: float | None = None) -
     if not microns:
         factor = _factor(sac, pixels)
         return 1.0 if factor is None else _settled(np.clip(factor, *SCALES), pixels)
-    scale = _settled(np.clip(sac.config.diameter * microns / NUCLEUS, *KNOWN_SCALES), pixels)
+    scale = _settled(np.clip(sac.config.diameter * microns / sac.config.microns, *KNOWN_SCALES), pixels)
     for _ in range(ROUNDS):
         factor = _factor(sac, rescaled(pixels, scale))
         if factor is None:

@@ -1,12 +1,15 @@
 """Where the size of a pixel is known, a picture is segmented at the same scale however finely it was taken."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from PIL import Image as PillowImage
 
 from sac import hub
-from sac.config import LIMITS
-from sac.inference.scale import KNOWN_SCALES, NUCLEUS, diameters, estimate_scale
+from sac.config import LIMITS, NUCLEUS, SACConfig
+from sac.errors import OptionError
+from sac.inference.scale import KNOWN_SCALES, diameters, estimate_scale
 from sac.ui.examples import generated_field
 
 
@@ -28,13 +31,24 @@ def test_finer_and_coarser_pixels_end_at_the_same_size_of_nuclei(nuclei):
     assert scales[0.5] > 1.6 * scales[1] > 1.6**2 * scales[2]
 
 
-@pytest.mark.parametrize(
-    "microns, first", [(0.25, 1.0), (0.5, 2.0), (1.0, 4.0), (0.125, 0.5), (20.0, KNOWN_SCALES[1])]
-)
+@pytest.mark.parametrize("microns, first", [(0.25, 1.0), (0.5, 2.0), (1.0, 4.0), (0.125, 0.5), (20.0, KNOWN_SCALES[1])])
 def test_without_nuclei_the_size_of_a_pixel_alone_decides(nuclei, microns, first):
     empty = np.full((64, 64, 3), 30, np.uint8)
     assert estimate_scale(nuclei, empty, microns) == first
     assert estimate_scale(nuclei, empty) == 1.0
+
+
+def test_what_a_checkpoint_looks_for_may_be_larger_than_a_nucleus(nuclei, monkeypatch):
+    """Of four times the size, four times less magnified; its size in tile pixels is another matter."""
+    empty = np.full((64, 64, 3), 30, np.uint8)
+    monkeypatch.setattr(nuclei, "config", replace(nuclei.config, provenance={"microns": 4 * NUCLEUS}))
+    assert estimate_scale(nuclei, empty, 1.0) == 1.0
+
+
+@pytest.mark.parametrize("said", ["large", None, True, float("nan"), 0, 1e9, [12]])
+def test_a_size_that_is_none_is_refused(said):
+    with pytest.raises(OptionError, match="not a size in µm"):
+        SACConfig(provenance={"microns": said})
 
 
 def test_a_large_picture_is_not_magnified_beyond_what_a_picture_may_have(nuclei, monkeypatch):

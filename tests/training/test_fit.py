@@ -267,6 +267,13 @@ def test_provenance_keeps_what_came_before():
     assert card.count("| trained before |") == 2 and "Figures" not in card
 
 
+def test_the_size_of_what_is_looked_for_is_handed_down_until_another_is_told():
+    glands = replace(TASK, options=replace(OPTIONS, microns=80.0))
+    first = provenance({}, glands, (9, 1), None)
+    assert first["microns"] == provenance(first, TASK, (5, 0), None)["microns"] == 80.0
+    assert "microns" not in provenance({}, TASK, (5, 0), None)
+
+
 def test_a_start_that_is_a_folder_without_a_title_is_called_by_its_name():
     started = replace(TASK, options=replace(OPTIONS, start="/home/ada/cells/run"))
     assert provenance({}, started, (1, 0), None)["start"] == "run"
