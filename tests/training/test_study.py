@@ -60,7 +60,7 @@ def test_rivals_are_taught_asked_and_told_of(folder, tmp_path, capsys):
     assert (
         text.startswith("before\n") and text.endswith("after\n") and text.count("\nold\n") == 1 and "](results/" in text
     )
-    for name in ("rivals-dsb2018.png", "curves-dsb2018.png"):
+    for name in ("rivals-dsb2018.png", "rivals-dsb2018-example.png", "curves-dsb2018.png"):
         assert Image.open(tmp_path / "results" / name).width > 100
     curves = pd.read_csv(out / "curves-dsb2018.csv")
     assert set(curves["student"]) == {"sam-ft", "msa", "unet", "sac"} and curves["dice"].between(0, 1).all()

@@ -83,11 +83,16 @@ def _row(subject: Subject, sample: Sample, method: str, glands: bool) -> dict:
     return {"source": sample.source, "image": sample.name, **scores, "seconds": round(seconds, 4)}
 
 
+def scales_path(lessons: Lessons, split: Split) -> Path:
+    """Where the magnifications that SAC measured are kept."""
+    return lessons.folder(WHOLE) / f"{split}-scales.json"
+
+
 class _Scales:
     """Magnifications of the split's pictures. SAC measures them, and all others are told: so they see the same."""
 
     def __init__(self, task: Task, split: Split):
-        self.task, self.path = task, task.lessons.folder(WHOLE) / f"{split}-scales.json"
+        self.task, self.path = task, scales_path(task.lessons, split)
         self.is_measured = task.student == WHOLE
         self.known: dict[str, float] = json.loads(self.path.read_text()) if self.path.exists() else {}
 

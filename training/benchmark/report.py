@@ -12,6 +12,7 @@ import pandas as pd
 
 from sac.errors import OptionError
 from training.benchmark import figures
+from training.benchmark.examples import FREE
 from training.benchmark.figures import NAMES
 from training.benchmark.study import Found, Study
 from training.benchmark.tables import markdown, summary
@@ -70,8 +71,12 @@ class Report:
     def _rivals(self) -> list[str]:
         table = self._kept(self.found.rivals, "rivals")
         figures.rivals(table, self._path("rivals", ".png"))
+        example = []
+        if self.study.name in FREE:
+            shutil.copy(self.found.example, self._path("rivals", "-example.png"))
+            example.append(self._shows("rivals", "One test picture as all see it", "-example"))
         stars = "\\* told points from the truth, as an expert would set them.\n"
-        return [self._shows("rivals", "Dice and mSA of all"), _title(table), markdown(table), stars]
+        return [self._shows("rivals", "Dice and mSA of all"), _title(table), markdown(table), stars, *example]
 
     def _ablations(self) -> list[str]:
         table = self._kept(self.found.ablations, "ablations")
@@ -98,8 +103,8 @@ class Report:
         ]
         return [head + "".join(lines)]
 
-    def _shows(self, part: str, what: str) -> str:
-        return f"![{what}]({self._called(part)}.png)\n"
+    def _shows(self, part: str, what: str, which: str = "") -> str:
+        return f"![{what}]({self._called(part)}{which}.png)\n"
 
     def _kept(self, rows: pd.DataFrame, part: str) -> pd.DataFrame:
         """The summary of rows; both are written beside the page."""

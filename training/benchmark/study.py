@@ -15,6 +15,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from sac import hub
+from training.benchmark import examples
 from training.benchmark.costs import Cost, cost, seconds
 from training.benchmark.measure import Task, work
 from training.benchmark.plan import ABLATIONS, CURVES, NOBODY, RIVALS, WHOLE, Budget, Line, Student
@@ -54,11 +55,15 @@ class Study:
         mine, others = ([task for task in tasks if (task.student == WHOLE) == is_mine] for is_mine in (True, False))
         self._work([*mine, *(replace(task, asked=()) for task in others)])
         self._work(others)  # asked afterwards, as they ask for the scales that SAC measures
+        example = classes[0].folder(WHOLE) / "example.png"
+        if "rivals" in self.parts and not example.exists():
+            examples.draw(classes[0], example)
         return Found(
             rivals=self._rows("rivals", classes),
             ablations=self._rows("ablations", classes),
             curves=self._curves(classes) if "curves" in self.parts else pd.DataFrame(),
             costs=self._costs(classes[0]) if "efficiency" in self.parts else pd.DataFrame(),
+            example=example,
         )
 
     def _lines(self, part: str, lessons: Lessons) -> Iterable[tuple[str, Split, Line]]:
@@ -147,12 +152,16 @@ class Study:
 
 @dataclass(frozen=True)
 class Found:
-    """Rows per image of rivals and ablations, points of the curves, costs of the students; empty where not asked."""
+    """Rows per image of rivals and ablations, points of the curves, costs of the students; empty where not asked.
+
+    example: a picture as all rivals see it, there where those are asked.
+    """
 
     rivals: pd.DataFrame
     ablations: pd.DataFrame
     curves: pd.DataFrame
     costs: pd.DataFrame
+    example: Path
 
 
 def _processes(count: int) -> ProcessPoolExecutor:
