@@ -121,6 +121,15 @@ def test_ablations_change_what_they_say():
     assert students["sac-images-3"].images == 3 and not students["sac-in-turn"].joint
 
 
+def test_some_ablations_are_asked_alone(folder, tmp_path):
+    out = tmp_path / "out"
+    command = ["benchmark", "--data", str(folder), "--parts", "ablations", "--out", str(out), *SMALL]
+    assert main([*command, "--tables", "discriminating", "Kinds"]) == 0
+    table = pd.read_csv(out / "ablations-dsb2018.csv")
+    assert sorted(set(table["table"])) == ["Discriminating strategy", "Kinds of prompts (one mask, 8 pairs)"]
+    assert [folder.name[:4] for folder in (out / "trained" / "dsb2018").iterdir()] == ["sac-"]  # no other is taught
+
+
 def test_means_and_deviations_are_those_of_the_seeds():
     rows = pd.DataFrame(
         {"data": "x, test", "table": "rivals", "label": "SAC", "seed": [0, 0, 1, 1], "image": ["a", "b", "a", "b"],
@@ -143,6 +152,7 @@ def test_means_and_deviations_are_those_of_the_seeds():
         (["--base", "vit_x"], "vit_x"),
         (["--most", "-1"], "most -1"),
         (["--hold-out", "0"], "hold out 0"),
+        (["--tables", "colour"], "no ablation begins with colour; there are: Prompt pairs"),
     ],
 )
 def test_what_cannot_be_is_said_before_anything_is_taught(folder, tmp_path, capsys, change, word):

@@ -10,7 +10,7 @@ from sac.errors import OptionError
 from sac.flags import add_flags, read_flags
 from training.baselines.methods import METHODS
 from training.benchmark import checkpoints
-from training.benchmark.plan import Budget
+from training.benchmark.plan import ABLATIONS, Budget
 from training.benchmark.report import Report, section
 from training.benchmark.study import PARTS, Study
 
@@ -25,6 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     given.add_argument("--names", type=Path, help="file with the stems to use, one a line (default: all)")
     study = parser.add_argument_group("the paper's comparison")
     study.add_argument("--parts", nargs="+", choices=("all", *PARTS), default=(), help="train rivals, and compare")
+    study.add_argument("--tables", nargs="+", default=[""], help="ablations, by the beginnings of their titles (all)")
     study.add_argument("--seeds", nargs="+", type=int, default=[0], help="each trains every model anew")
     study.add_argument("--jobs", type=int, default=1, help="models that are trained at once")
     study.add_argument(
@@ -39,7 +40,10 @@ def run(parsed: argparse.Namespace) -> None:
         return checkpoints.run(parsed)
     parts = PARTS if "all" in parsed.parts else tuple(p for p in PARTS if p in parsed.parts)
     seeds, budget = tuple(parsed.seeds), read_flags(Budget, parsed)
-    studies = [Study(folder, parts, seeds, parsed.out, parsed.jobs, budget) for folder in parsed.data]
+    tables = tuple(title for title in ABLATIONS if title.lower().startswith(tuple(map(str.lower, parsed.tables))))
+    if not tables:
+        raise OptionError(f"no ablation begins with {' or '.join(parsed.tables)}; there are: {'; '.join(ABLATIONS)}")
+    studies = [Study(folder, parts, seeds, parsed.out, parsed.jobs, budget, tables) for folder in parsed.data]
     names = [study.name for study in studies]
     if len(set(names)) != len(names):
         raise OptionError(f"{', '.join(names)}: each set can be compared on once")

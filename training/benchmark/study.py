@@ -32,7 +32,10 @@ PARTS = ("rivals", "ablations", "curves", "efficiency")
 
 @dataclass(frozen=True)
 class Study:
-    """On one data set. data: its folder. parts: of PARTS. seeds: each teaches anew. jobs: processes at once."""
+    """On one data set. data: its folder. parts: of PARTS. seeds: each teaches anew. jobs: processes at once.
+
+    tables: of ABLATIONS, those that are asked for.
+    """
 
     data: Path
     parts: tuple[str, ...]
@@ -40,6 +43,7 @@ class Study:
     out: Path
     jobs: int
     budget: Budget
+    tables: tuple[str, ...] = tuple(ABLATIONS)
 
     @cached_property
     def name(self) -> str:
@@ -74,7 +78,7 @@ class Study:
             yield from (("rivals", "test", line) for line in RIVALS)
         if part == "ablations":
             there = len(lessons.ground.learn(0, 0))
-            lines = ((table, "held-out", line) for table, lines in ABLATIONS.items() for line in lines)
+            lines = ((table, "held-out", line) for table in self.tables for line in ABLATIONS[table])
             yield from (line for line in lines if line[2].student.images < there)
 
     def _tasks(self, lessons: Lessons) -> list[Task]:
