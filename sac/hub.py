@@ -21,7 +21,6 @@ from torch import Tensor
 
 from sac.config import LIMITS, SACConfig
 from sac.errors import CheckpointError, OptionError
-from sac.model.auto_prompt import AutoPromptGenerator
 from sac.model.sac import SAC
 from sac.model.sam import build_sam, from_transformers
 from sac.remote import downloads
@@ -38,8 +37,8 @@ FILES = (CONFIG, ADAPTER_CONFIG, ADAPTER, HEAD, CARD)
 MOST = {name: LIMITS.adapter if name in (ADAPTER, HEAD) else LIMITS.texts for name in FILES}
 """Bytes of each file that are accepted from the Hub."""
 BASE_FILE = "model.safetensors"
-GENERATOR = WEIGHTS / "generator" / BASE_FILE
-"""What a fresh generator begins with: it has learnt generated scenes. Embedded, whatever the base."""
+START = WEIGHTS / "start" / HEAD
+"""What the heads of a fresh SAC have learnt of generated scenes. Embedded."""
 MOST_OF_BASE = {BASE_FILE: LIMITS.base}
 HUB_BASES = {"vit_b": "facebook/sam-vit-base", "vit_l": "facebook/sam-vit-large", "vit_h": "facebook/sam-vit-huge"}
 
@@ -103,21 +102,26 @@ def _moved(sac: SAC, device: str) -> SAC:
         raise OptionError(f"device {device!r} is not to be had on this machine; cpu always is") from error
 
 
-def new(config: SACConfig) -> SAC:
-    """A SAC to be trained: the base's weights and decoder, a fresh adapter, a generator that has learnt scenes alone."""
+def new(config: SACConfig, begun: bool = True) -> SAC:
+    """A SAC to be trained: the base's weights, a fresh adapter, heads that have learnt generated scenes.
+
+    begun: False leaves the generator random and the decoder as the base has it.
+    """
     base_file = base_path(config.base)
     sac = SAC(_load_base(config.base, base_file), replace(config, base_sha256=sha256(base_file)))
-    begin_generator(sac.generator)
+    return begin(sac) if begun else sac
+
+
+def begin(sac: SAC) -> SAC:
+    """Gives its heads what was learnt of scenes: the generator, where its widths are the usual, and on `tiny` the decoder."""
+    known = read_tensors(START, "the embedded start", LIMITS.adapter)
+    for part in ("generator", "mask_decoder"):
+        head = getattr(sac, part)
+        weights = {n.removeprefix(f"{part}."): w for n, w in known.items() if n.startswith(f"{part}.")}
+        fits = {n: w.shape for n, w in head.state_dict().items()} == {n: w.shape for n, w in weights.items()}
+        if fits and (part == "generator" or sac.config.base == "tiny"):
+            load_strictly(head, weights, "the embedded start")
     return sac
-
-
-def begin_generator(generator: AutoPromptGenerator) -> None:
-    """Gives it the weights that have learnt scenes, where it has the usual widths; others stay random."""
-    weights = read_tensors(GENERATOR, "the embedded generator", LIMITS.adapter)
-    if {name: value.shape for name, value in generator.state_dict().items()} == {
-        n: w.shape for n, w in weights.items()
-    }:
-        load_strictly(generator, weights, "the embedded generator")
 
 
 def save(sac: SAC, folder: Path, card: str) -> None:
@@ -131,10 +135,17 @@ def save(sac: SAC, folder: Path, card: str) -> None:
     (folder / CARD).write_text(card, encoding="utf-8")
 
 
-def save_base(base: Sam | AutoPromptGenerator, folder: Path, card: str) -> None:
-    """Writes a base SAM, or the generator to begin with, weights in half precision."""
+def save_base(sam: Sam, folder: Path, card: str) -> None:
+    """Writes a base SAM, weights in half precision."""
     folder.mkdir(parents=True, exist_ok=True)
-    save_file(_halved(base.state_dict()), folder / BASE_FILE)
+    save_file(_halved(sam.state_dict()), folder / BASE_FILE)
+    (folder / CARD).write_text(card, encoding="utf-8")
+
+
+def save_start(sac: SAC, folder: Path, card: str) -> None:
+    """Writes the heads that a fresh SAC begins with, weights in half precision."""
+    folder.mkdir(parents=True, exist_ok=True)
+    save_file(_halved(sac.trained()), folder / HEAD)
     (folder / CARD).write_text(card, encoding="utf-8")
 
 

@@ -231,7 +231,7 @@ def test_the_card_of_a_training_is_complete(server, sac, tmp_path):
     assert "not measured on images that were held out" in " ".join(card.text.split())
 
 
-@pytest.mark.parametrize("name", [*hub.EMBEDDED, "tiny", "generator"])
+@pytest.mark.parametrize("name", [*hub.EMBEDDED, "tiny", "start"])
 def test_the_embedded_cards_have_a_head(name):
     head = ModelCard((hub.WEIGHTS / name / hub.CARD).read_text(encoding="utf-8")).data
     assert head.license and head.library_name == "segment-any-cell" and head.pipeline_tag and head.tags

@@ -13,15 +13,15 @@ PRETRAINED = {
 
 SAM's own classes (image encoder, prompt encoder, mask decoder) with small dimensions, trained from scratch on
 generated scenes of textured shapes on textured grounds.""",
-    "generator": """# generator: a U-Net that has never seen a cell
+    "head": """# start: heads that have never seen a cell
 
-What the auto-prompt generator of a fresh SAC begins with, trained from scratch on generated scenes of textured shapes
-on textured grounds: a map of shapes and of the distance to their borders.""",
+What a fresh SAC begins with: an auto-prompt generator, and on `tiny` a mask decoder, trained on generated scenes of
+textured shapes on textured grounds. The generator began with random weights, the decoder with those of `tiny`.""",
 }
 
 
 def base_card(part: str, command: str, seed: int) -> str:
-    """README.md of what `pretrain` makes: the tiny base ("sam") or a "generator"."""
+    """README.md of what `pretrain` makes: the tiny base ("sam") or the heads of a SAC ("head")."""
     return f"""---
 license: {FREE}
 library_name: segment-any-cell
@@ -59,7 +59,7 @@ arXiv 2401.13220; no figure here is the paper's.
 |---|---|
 | data | {", ".join(source["data"])} |
 | licence of the weights | {source["licence"]} |
-| started from | {source["start"] or "a fresh adapter, the base's decoder, a generator that had seen generated scenes"} |
+| started from | {source["start"] or "a fresh adapter, heads that had seen generated scenes"} |
 {before}| command | `{source["command"]}` |
 | images of it | {source["images"]}, and {source["held_out"]} held out |
 | seed | {source["seed"]} |

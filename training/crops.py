@@ -11,10 +11,8 @@ from training.augment import STAINS, WIDE_STAINS, crop
 from training.datasets.division import FEW, Pieces
 from training.datasets.gather import Facts
 from training.options import FitOptions
-from training.prompting import example
+from training.prompting import example, pairs
 
-PAIRS = (1, 3, 8, 16)
-"""Pairs of positive and negative prompts that the semantic mode learns with (paper's ablation)."""
 POOL = 192
 """Crops of the quick mode, which are cut and embedded once."""
 
@@ -50,8 +48,7 @@ class Crops(Dataset):
 
     def _taught(self, rng: np.random.Generator, image: np.ndarray, labels: np.ndarray) -> dict[str, np.ndarray]:
         item = example(rng, image, labels, self.options.prompts)
-        item["pairs"], item["pair_labels"] = _semantic_points(rng, labels, item["distance"])
-        return item
+        return item | pairs(rng, labels, item["distance"])
 
 
 def _chances(facts: list[Facts]) -> np.ndarray:
@@ -70,15 +67,3 @@ def _chances(facts: list[Facts]) -> np.ndarray:
     for source in set(sources):
         chances[sources == source] /= chances[sources == source].sum()
     return chances / chances.sum()
-
-
-def _semantic_points(rng, labels: np.ndarray, distance: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """k pairs of points (2 max(PAIRS), 2) float32 over the crop, with labels; the rest is unused (-1)."""
-    points, kinds = np.zeros((2 * max(PAIRS), 2), np.float32), np.full(2 * max(PAIRS), -1, np.int64)
-    pairs = int(rng.choice(PAIRS))
-    for kind, places in ((1, np.argwhere(distance > 0.5)), (0, np.argwhere(labels == 0))):
-        if len(places):
-            rows = slice(kind * max(PAIRS), kind * max(PAIRS) + pairs)
-            points[rows] = places[rng.integers(len(places), size=pairs), ::-1]
-            kinds[rows] = kind
-    return points, kinds

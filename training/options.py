@@ -24,8 +24,8 @@ class FitOptions:
     """Prompts per crop."""
     learning_rate: float = 1e-3
     generator_steps: int = -1
-    """First steps, in which the generator learns alone, as prompts from a blank map teach nothing. -1: 200 for a fresh
-    SAC, none for one that can already find nuclei."""
+    """First steps, in which the generator learns alone, as its map teaches the decoder little before. -1: a tenth of all
+    for a fresh SAC, 50 at most; none for one that can already find nuclei."""
     hold_out: float = 0.1
     """Share of the images that is kept from training, to see how it goes. 0: none, and no early end."""
     patience: int = 6
@@ -58,7 +58,7 @@ class FitOptions:
     def alone(self) -> int:
         """First steps in which the generator learns alone."""
         if self.generator_steps < 0:
-            return 0 if self.start else min(200, self.steps // 4)
+            return 0 if self.start else min(50, self.steps // 10)
         return self.generator_steps
 
 

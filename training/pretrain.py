@@ -1,4 +1,4 @@
-"""`python -m training pretrain`: what a fresh SAC begins with, the `tiny` base and the generator, from generated scenes."""
+"""`python -m training pretrain`: what a fresh SAC begins with, the `tiny` base and the heads, from generated scenes."""
 
 from __future__ import annotations
 
@@ -17,15 +17,17 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset
 
 from sac.config import SACConfig
-from sac.hub import save_base
-from sac.model.auto_prompt import MAP_CHANNELS, AutoPromptGenerator, mask_prompt
+from sac.hub import new, save_base, save_start
+from sac.model.auto_prompt import MAP_CHANNELS, mask_prompt
 from sac.model.decoder import WindowDecoder
+from sac.model.sac import SAC
 from sac.model.sam import build_sam
 from training.cards import base_card
 from training.datasets.scenes import scene, smooth_noise
+from training.lesson import NucleiLesson
 from training.loop import Course, Schedule, make_accelerator, run
 from training.losses import generator_loss
-from training.prompting import HINT_SHARE, Frame, decoding_losses, example, token_prompts, window_targets
+from training.prompting import HINT_SHARE, Frame, decoding_losses, example, pairs, token_prompts, window_targets
 
 WINDOW = 16
 """Side, in tokens, of the windows that prompts are decoded on."""
@@ -37,36 +39,42 @@ DENSE_CELLS = 4
 class PretrainOptions:
     """What `pretrain` can be told."""
 
-    part: Literal["sam", "generator"] = "sam"
-    """What is made: the tiny base, a promptable SAM, or the generator that a fresh SAC begins with."""
+    part: Literal["sam", "head"] = "sam"
+    """What is made: the tiny base, a promptable SAM, or on that base the heads (generator and mask decoder) of a SAC."""
     steps: int = 1200
     batch: int = 6
     prompts: int = 10
     learning_rate: float = 1e-3
     dense_steps: int = 200
-    """Steps of the SAM on dense targets alone, before prompts help."""
+    """First steps, on dense targets alone, before prompts help: of the SAM, or of the generator."""
     seed: int = 0
     save_every: int = 100
 
 
 def pretrain_to(out: Path, options: PretrainOptions, resume: bool) -> None:
-    """Trains and writes the base, or the generator, with its card to `out`."""
+    """Trains and writes the base, or the heads, with a card to `out`."""
     made = pretrain(options, out, resume)
     if PartialState().is_main_process:
-        command = shlex.join(["python", "-m", "training", *sys.argv[1:]])
-        save_base(made, out, base_card(options.part, command, options.seed))
+        save = save_base if options.part == "sam" else save_start
+        save(made, out, base_card(options.part, shlex.join(["python", "-m", "training", *sys.argv[1:]]), options.seed))
 
 
-def pretrain(options: PretrainOptions, out: Path, resume: bool = False) -> Sam | AutoPromptGenerator:
-    """Trains a tiny SAM, whose every part but the random positional encoding is learnt, or a generator. Returns it."""
+def pretrain(options: PretrainOptions, out: Path, resume: bool = False) -> Sam | SAC:
+    """Trains a tiny SAM, whose every part but the random positional encoding is learnt, or a SAC's heads. Returns it."""
     accelerator = make_accelerator(options.seed)
-    lesson = GeneratorLesson() if options.part == "generator" else ScenesLesson(build_sam("tiny"), options.dense_steps)
+    lesson = ScenesLesson(build_sam("tiny"), options.dense_steps) if options.part == "sam" else _heads(options)
     schedule = Schedule(
         options.steps, options.batch, options.learning_rate, seed=options.seed, save_every=options.save_every
     )
     scenes = Scenes(options.seed, options.prompts, options.steps * options.batch)
     run(accelerator, Course(lesson, scenes, schedule, out), resume)
-    return lesson.made
+    return lesson.sam if options.part == "sam" else lesson.sac
+
+
+def _heads(options: PretrainOptions) -> NucleiLesson:
+    """What `fit` does, on scenes: the generator learns from nothing on, the decoder from the base's on, LoRA stays off."""
+    sac = new(SACConfig(), begun=False).learning(True, encoder=False)
+    return NucleiLesson(sac, options.dense_steps)
 
 
 class Scenes(Dataset):
@@ -83,7 +91,7 @@ class Scenes(Dataset):
         image, labels = scene(rng)
         item = example(rng, image, labels, self.prompts)
         item["hint"] = _rough_map(rng, labels, item["distance"])
-        return item
+        return item | pairs(rng, labels, item["distance"])
 
 
 def _rough_map(rng: np.random.Generator, labels: np.ndarray, distance: np.ndarray) -> np.ndarray:
@@ -95,24 +103,12 @@ def _rough_map(rng: np.random.Generator, labels: np.ndarray, distance: np.ndarra
     return (np.stack([8 * (inside - 0.5), np.log(depth / (1 - depth))]) + noise).astype(np.float32)
 
 
-class GeneratorLesson(nn.Module):
-    """A fresh generator with its own loss: it learns where shapes are, and how deep a pixel lies in them."""
-
-    def __init__(self):
-        super().__init__()
-        self.made = AutoPromptGenerator(SACConfig().generator_widths)
-
-    def forward(self, batch: dict[str, Tensor], step: int) -> dict[str, Tensor]:
-        nuclei_map = self.made(batch["image"].float())
-        return {"generator": generator_loss(nuclei_map, (batch["labels"] > 0).float(), batch["distance"])}
-
-
 class ScenesLesson(nn.Module):
     """A SAM with the losses that teach it: masks for prompts, and dense targets on the neck's output."""
 
     def __init__(self, sam: Sam, dense_steps: int):
         super().__init__()
-        self.made = sam
+        self.sam = sam
         self.dense_steps = dense_steps
         tokens = sam.prompt_encoder.image_embedding_size[0]
         stride = sam.image_encoder.img_size // tokens
@@ -122,15 +118,15 @@ class ScenesLesson(nn.Module):
         self.dense = nn.Conv2d(sam.prompt_encoder.embed_dim, MAP_CHANNELS * DENSE_CELLS**2, 1)
 
     def forward(self, batch: dict[str, Tensor], step: int) -> dict[str, Tensor]:
-        features = self.made.image_encoder(self.made.preprocess(batch["image"].float()))
+        features = self.sam.image_encoder(self.sam.preprocess(batch["image"].float()))
         dense = self._dense_loss(features, batch)
         if step < self.dense_steps:
             return {"dense": dense}
         prompts = token_prompts(batch, self.frame, step)
         hints = None
         if np.random.default_rng([step, 1]).random() < HINT_SHARE:
-            hints = mask_prompt(batch["hint"], self.made.prompt_encoder.mask_input_size)
-        logits, ious = self.decode(self.made.mask_decoder, self.made.prompt_encoder, features, prompts, hints)
+            hints = mask_prompt(batch["hint"], self.sam.prompt_encoder.mask_input_size)
+        logits, ious = self.decode(self.sam.mask_decoder, self.sam.prompt_encoder, features, prompts, hints)
         targets = window_targets(batch["labels"], batch["ids"].flatten(), prompts, self.frame)
         return {**decoding_losses(logits, ious, targets), "dense": 0.5 * dense}
 

@@ -20,6 +20,10 @@ HINT_SHARE = 0.6
 """Share of steps that give the decoder a nuclei map as a dense prompt; without one it must do as well as it can."""
 
 
+PAIRS = (1, 3, 8, 16)
+"""Pairs of positive and negative prompts that the semantic mode learns with (paper's ablation)."""
+
+
 def example(rng: np.random.Generator, image: np.ndarray, labels: np.ndarray, prompts: int) -> dict[str, np.ndarray]:
     """One training example: image (3, H, W) uint8, labels (H, W) int64, distance (H, W), and `prompts` prompts."""
     distance = border_distance(labels)
@@ -33,6 +37,18 @@ def example(rng: np.random.Generator, image: np.ndarray, labels: np.ndarray, pro
         "boxes": asked.boxes,
         "ids": asked.ids,
     }
+
+
+def pairs(rng: np.random.Generator, labels: np.ndarray, distance: np.ndarray) -> dict[str, np.ndarray]:
+    """k pairs of points (2 max(PAIRS), 2) float32 over a crop, with labels (2 max(PAIRS),); the rest is unused (-1)."""
+    points, kinds = np.zeros((2 * max(PAIRS), 2), np.float32), np.full(2 * max(PAIRS), -1, np.int64)
+    count = int(rng.choice(PAIRS))
+    for kind, places in ((1, np.argwhere(distance > 0.5)), (0, np.argwhere(labels == 0))):
+        if len(places):
+            rows = slice(kind * max(PAIRS), kind * max(PAIRS) + count)
+            points[rows] = places[rng.integers(len(places), size=count), ::-1]
+            kinds[rows] = kind
+    return {"pairs": points, "pair_labels": kinds}
 
 
 @dataclass(frozen=True)

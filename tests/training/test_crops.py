@@ -7,10 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from training.crops import PAIRS, POOL, Crops, _chances, _semantic_points
+from training.crops import POOL, Crops, _chances
 from training.datasets.division import Pieces, divide
 from training.datasets.gather import Facts
 from training.options import FitOptions
+from training.prompting import PAIRS, pairs
 
 OPTIONS = FitOptions(steps=4, batch=1, prompts=4, generator_steps=1)
 
@@ -70,7 +71,7 @@ def test_semantic_points_lie_where_they_say(seed):
     labels = np.zeros((64, 64), np.int32)
     labels[10:40, 20:50] = 1
     distance = (labels > 0).astype(np.float32)
-    points, kinds = _semantic_points(np.random.default_rng(seed), labels, distance)
+    points, kinds = pairs(np.random.default_rng(seed), labels, distance).values()
     assert points.shape == (2 * max(PAIRS), 2) and kinds.shape == (2 * max(PAIRS),)
     x, y = points.astype(int).T
     assert (labels[y, x][kinds == 1] == 1).all() and (labels[y, x][kinds == 0] == 0).all()

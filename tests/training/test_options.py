@@ -47,7 +47,7 @@ def test_every_number_has_a_range_that_holds_its_default():
 
 @pytest.mark.parametrize(
     "told, alone",
-    [({}, 200), ({"steps": 40}, 10), ({"start": "nuclei"}, 0), ({"start": "nuclei", "generator_steps": 7}, 7)],
+    [({}, 50), ({"steps": 40}, 4), ({"start": "nuclei"}, 0), ({"start": "nuclei", "generator_steps": 7}, 7)],
 )
 def test_a_fresh_generator_learns_alone_at_first(told, alone):
     assert FitOptions(**told).alone == alone

@@ -19,7 +19,7 @@ class Student:
 
     changes: fields of SACConfig. The rest departs from SAC: without LoRA (`adapter`), with the base's decoder as it is
     (`decoder`), generator first and the others after it (`joint`), on the first `images` of a shuffled training set
-    (0: all), on a base whose weights are random (`base`), with a generator that begins with random weights (`scenes`).
+    (0: all), on a base whose weights are random (`base`), with heads that have not learnt scenes (`scenes`).
     """
 
     name: str
@@ -161,12 +161,12 @@ ABLATIONS: dict[str, tuple[Line, ...]] = {
         Line("all", WHOLE, "sac"),
     ),
     "Base SAM": (
-        _variant("sac-random-base", "random weights, decoder's, too", base=False),
+        _variant("sac-random-base", "random weights", base=False),
         Line("{base}", WHOLE, "sac"),
     ),
-    "Generator begins with": (
-        _variant("sac-random-generator", "random weights", scenes=False),
-        Line("what it learnt of generated scenes", WHOLE, "sac"),
+    "Heads begin with": (
+        _variant("sac-fresh-heads", "a random generator, the base's decoder", scenes=False),
+        Line("what they learnt of generated scenes", WHOLE, "sac"),
     ),
 }
 """On images held out from training, so that what they teach may be heeded."""

@@ -17,7 +17,6 @@ from torch import Tensor, nn
 from sac import hub
 from sac.config import SACConfig
 from sac.metrics import pixel_dice
-from sac.model.auto_prompt import AutoPromptGenerator
 from sac.model.sac import SAC
 from sac.model.sam import build_sam
 from training.baselines.adapters import with_adapters
@@ -53,7 +52,7 @@ class Lessons:
     def folder(self, student: Student) -> Path:
         """The student's own. Its name holds a digest of all that the training depends on."""
         base = hub.sha256(hub.base_path(self.budget.base)) if student.base else "random"
-        begun = [base, hub.sha256(hub.GENERATOR)]
+        begun = [base, hub.sha256(hub.START)]
         told = [asdict(student), self.budget.to_json(), self.seed, self.ground.digest, self.ground.changes, begun]
         digest = hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
         return self.out / "trained" / self.ground.name / f"{student.name}-{self.seed}-{digest[:8]}"
@@ -82,12 +81,10 @@ def taught(student: Student, lessons: Lessons) -> SAC:
 def built(student: Student, lessons: Lessons) -> SAC:
     """The model with what the student may learn, and nothing else, taking gradients."""
     config = SACConfig(base=lessons.budget.base, **{**lessons.ground.changes, **dict(student.changes)})
-    sac = hub.new(config)
+    sac = hub.new(config, begun=student.scenes and student.learns in ("sac", "generator"))
     if not student.base:
         sac = SAC(build_sam(config.base), config)
-        hub.begin_generator(sac.generator)
-    if not student.scenes:
-        sac.generator = AutoPromptGenerator(config.generator_widths)
+        hub.begin(sac)
     sac.learning(False)
     learning: list[nn.Module] = []
     if student.learns in ("sac", "generator"):
