@@ -113,13 +113,13 @@ def new(config: SACConfig, begun: bool = True) -> SAC:
 
 
 def begin(sac: SAC) -> SAC:
-    """Gives its heads what was learnt of scenes: the generator, where its widths are the usual, and on `tiny` the decoder."""
+    """Gives its heads what was learnt of scenes: a generator of the usual widths, the decoder of the embedded base."""
     known = read_tensors(START, "the embedded start", LIMITS.adapter)
     for part in ("generator", "mask_decoder"):
         head = getattr(sac, part)
         weights = {n.removeprefix(f"{part}."): w for n, w in known.items() if n.startswith(f"{part}.")}
         fits = {n: w.shape for n, w in head.state_dict().items()} == {n: w.shape for n, w in weights.items()}
-        if fits and (part == "generator" or sac.config.base == "tiny"):
+        if fits and (part == "generator" or sac.config.base_sha256 == sha256(WEIGHTS / "tiny" / BASE_FILE)):
             load_strictly(head, weights, "the embedded start")
     return sac
 

@@ -70,8 +70,8 @@ def test_adapter_off_is_vanilla_bit_for_bit_and_on_again_is_adapted(pictures, sa
 
 
 @torch.no_grad()
-def test_fresh_sac_decodes_as_its_base(pictures, new_sac):
-    fresh = new_sac()
+def test_without_a_beginning_sac_decodes_as_its_base(pictures, small_config):
+    fresh = hub.new(small_config, begun=False).eval()
     features = fresh.encode(pictures)
     assert torch.equal(features, fresh.encode(pictures, adapted=False))
     adapted, vanilla = (fresh.decode(features, _prompts(), adapted=on)[0] for on in (True, False))

@@ -161,7 +161,7 @@ ABLATIONS: dict[str, tuple[Line, ...]] = {
         Line("all", WHOLE, "sac"),
     ),
     "Base SAM": (
-        _variant("sac-random-base", "random weights", base=False),
+        _variant("sac-random-base", "random weights, decoder's, too", base=False),
         Line("{base}", WHOLE, "sac"),
     ),
     "Heads begin with": (
