@@ -45,13 +45,15 @@ def test_another_rank_and_alpha_say_the_same(checkpoint):
         ({"base": "vit_b"}, "base of a checkpoint"),
         ({"tile": 512}, "tile of a checkpoint"),
         ({"generator_widths": [4, 8], "rank": 8}, "generator_widths of a checkpoint"),
-        ({"diameter": 30.0, "window": 8}, "diameter, window of a checkpoint"),
+        ({"diameter": 30.0, "window_encoding": "place"}, "window_encoding of a checkpoint"),
     ],
 )
 def test_what_its_weights_depend_on_cannot_be_changed(checkpoint, changes, words):
     with pytest.raises(OptionError) as refused:
         begin(str(checkpoint), changes)
-    assert words in str(refused.value) and "rank, alpha, projections, blocks can" in str(refused.value)
+    assert words in str(refused.value) and "rank, alpha, projections, blocks, window, diameter can" in str(
+        refused.value
+    )
     assert str(checkpoint.parent) not in str(refused.value)
 
 
