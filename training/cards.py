@@ -12,11 +12,12 @@ PRETRAINED = {
     "sam": """# tiny: a small SAM that has never seen a cell
 
 SAM's own classes (image encoder, prompt encoder, mask decoder) with small dimensions, trained from scratch on
-generated scenes of textured shapes on textured grounds.""",
+generated scenes of textured shapes on textured grounds. No photograph and no microscope image went in.""",
     "head": """# start: heads that have never seen a cell
 
 What a fresh SAC begins with: an auto-prompt generator, and on `tiny` a mask decoder, trained on generated scenes of
-textured shapes on textured grounds. The generator began with random weights, the decoder with those of `tiny`.""",
+textured shapes on textured grounds. The generator began with random weights, the decoder with those of `tiny`. No
+photograph and no microscope image went in.""",
 }
 
 
@@ -28,7 +29,7 @@ library_name: segment-any-cell
 pipeline_tag: mask-generation
 tags: [segment-anything, image-segmentation]
 ---
-{PRETRAINED[part]} No photograph and no microscope image went in.
+{PRETRAINED[part]}
 
 | | |
 |---|---|

@@ -62,19 +62,24 @@ def pretrain_to(out: Path, options: PretrainOptions, resume: bool) -> None:
 def pretrain(options: PretrainOptions, out: Path, resume: bool = False) -> Sam | SAC:
     """Trains a tiny SAM, whose every part but the random positional encoding is learnt, or a SAC's heads. Returns it."""
     accelerator = make_accelerator(options.seed)
-    lesson = ScenesLesson(build_sam("tiny"), options.dense_steps) if options.part == "sam" else _heads(options)
+    made, lesson = _sam(options) if options.part == "sam" else _heads(options)
     schedule = Schedule(
         options.steps, options.batch, options.learning_rate, seed=options.seed, save_every=options.save_every
     )
     scenes = Scenes(options.seed, options.prompts, options.steps * options.batch)
     run(accelerator, Course(lesson, scenes, schedule, out), resume)
-    return lesson.sam if options.part == "sam" else lesson.sac
+    return made
 
 
-def _heads(options: PretrainOptions) -> NucleiLesson:
-    """What `fit` does, on scenes: the generator learns from nothing on, the decoder from the base's on, LoRA stays off."""
+def _sam(options: PretrainOptions) -> tuple[Sam, nn.Module]:
+    sam = build_sam("tiny")
+    return sam, ScenesLesson(sam, options.dense_steps)
+
+
+def _heads(options: PretrainOptions) -> tuple[SAC, nn.Module]:
+    """As in `fit`, on scenes: the generator learns from nothing on, the decoder from the base's on, LoRA stays off."""
     sac = new(SACConfig(), begun=False).learning(True, encoder=False)
-    return NucleiLesson(sac, options.dense_steps)
+    return sac, NucleiLesson(sac, options.dense_steps)
 
 
 class Scenes(Dataset):

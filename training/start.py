@@ -43,7 +43,7 @@ def begin(start: str, changes: dict[str, Any]) -> SAC:
 
 
 def _reshaped(sac: SAC, config: SACConfig) -> SAC:
-    other = hub.new(config)
+    other = hub.new(config, begun=False)
     transplant(sac.sam.image_encoder, other.sam.image_encoder)
     other.mask_decoder.load_state_dict(sac.mask_decoder.state_dict())
     other.generator.load_state_dict(sac.generator.state_dict())

@@ -59,6 +59,18 @@ def started(jobs: Jobs, samples: Iterator[Sample], task: Task) -> Job:
     return job
 
 
+def interrupt(monkeypatch, lesson: type, at: int) -> None:
+    """Every training by that lesson ends at that step, as by Control-C."""
+    forward = lesson.forward
+
+    def interrupted(self, batch, step):
+        if step == at:
+            raise KeyboardInterrupt
+        return forward(self, batch, step)
+
+    monkeypatch.setattr(lesson, "forward", interrupted)
+
+
 def wait(what: Callable[[], bool], seconds: float = LONGEST) -> bool:
     """Whether it came true in time."""
     end = time.monotonic() + seconds

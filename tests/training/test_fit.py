@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from kills import interrupt
 from torch.utils.data import default_collate
 
 from sac import hub
@@ -81,18 +82,6 @@ def learnt(whole, asked: Task, out) -> tuple[dict[str, float], dict[str, float]]
     return losses(sac, crops), losses(hub.load(str(out)), crops)
 
 
-def interrupt(monkeypatch, at: int):
-    """Every training ends at that step, as by Control-C."""
-    forward = NucleiLesson.forward
-
-    def interrupted(self, batch, step):
-        if step == at:
-            raise KeyboardInterrupt
-        return forward(self, batch, step)
-
-    monkeypatch.setattr(NucleiLesson, "forward", interrupted)
-
-
 def mark(monkeypatch, *msa: float) -> None:
     """Validation tiles that are worth, look by look, what is said here."""
     told = iter(msa)
@@ -130,7 +119,7 @@ def test_one_image_trains_and_a_strip_of_it_is_held_out(one, checkpoint, tmp_pat
 def test_interrupted_and_resumed_is_uninterrupted_bit_for_bit(two, tmp_path, monkeypatch):
     fitted(tmp_path / "whole", two, TASK)
     with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
-        interrupt(patched, at=3)
+        interrupt(patched, NucleiLesson, at=3)
         fitted(tmp_path / "cut", two, TASK)
     fitted(tmp_path / "cut", two, TASK, resume=True)
     whole = weights(tmp_path / "whole")
@@ -151,7 +140,7 @@ def test_it_ends_early_with_its_best_weights_and_so_does_one_that_was_resumed(tw
     assert [row["round"] for row in rows] == list(marks.values()) and rows[-1]["best"] == 0.6
     with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
         mark(patched, *both)
-        interrupt(patched, at=3)
+        interrupt(patched, NucleiLesson, at=3)
         fitted(tmp_path / "cut", two, asked)
     with monkeypatch.context() as patched:
         mark(patched, *both[8:])
@@ -159,7 +148,7 @@ def test_it_ends_early_with_its_best_weights_and_so_does_one_that_was_resumed(tw
     assert different(weights(tmp_path / "whole"), weights(tmp_path / "cut")) == []
     with monkeypatch.context() as patched:
         mark(patched, *both[:2], *both[:4], *both[:6])
-        interrupt(patched, at=2)
+        interrupt(patched, NucleiLesson, at=2)
         with pytest.raises(KeyboardInterrupt):
             fitted(tmp_path / "best", two, asked)
     (state,) = (tmp_path / "best").glob("state-2")
@@ -216,7 +205,7 @@ def test_the_quick_mode_embeds_once_and_leaves_the_encoder(two, checkpoint, tmp_
     monkeypatch.setattr("training.crops.POOL", 4)
     asked = task(start=str(checkpoint), quick=True, generator_steps=0, steps=3, save_every=1)
     with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
-        interrupt(patched, at=2)
+        interrupt(patched, NucleiLesson, at=2)
         fitted(tmp_path, two, asked)
     written = (tmp_path / EMBEDDINGS).stat()
     with monkeypatch.context() as patched:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from kills import interrupt
 from safetensors.torch import load_file
 from torch import Tensor
 
@@ -19,18 +20,6 @@ LESSONS = {"sam": (ScenesLesson, "sam"), "head": (NucleiLesson, "sac")}
 
 def same(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
     return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
-
-
-def interrupt(monkeypatch, lesson: type, at: int) -> None:
-    """A training ends at that step, as by Control-C."""
-    forward = lesson.forward
-
-    def interrupted(self, batch, step):
-        if step == at:
-            raise KeyboardInterrupt
-        return forward(self, batch, step)
-
-    monkeypatch.setattr(lesson, "forward", interrupted)
 
 
 @pytest.mark.parametrize("part", LESSONS)

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import torch
 from matplotlib.figure import Figure
 
 from sac.metrics import score
@@ -40,10 +39,11 @@ def draw(lessons: Lessons, path: Path) -> None:
     """The truth, and what each line of the table makes of the test picture on which SAC has its median Dice."""
     sample = _typical(lessons)
     scale = lessons.ground.scale or read_json(scales_path(lessons, "test"))[sample.name]
+    students = {line.student for line in RIVALS}
+    subjects = {who: Subject(taught(who, lessons), sample.image, sample.labels, scale) for who in students}
     panels = [Panel("truth", sample.image, sample.labels)]
     for line in RIVALS:
-        torch.manual_seed(lessons.seed)
-        found = KNOWN[line.method](Subject(taught(line.student, lessons), sample.image, sample.labels, scale))
+        found = KNOWN[line.method](subjects[line.student])
         title = f"{line.label.replace('**', '')}\n{score(sample.labels, found).dice:.2f}"
         panels.append(Panel(title, sample.image, found))
     _draw(panels, path)

@@ -81,10 +81,8 @@ def taught(student: Student, lessons: Lessons) -> SAC:
 def built(student: Student, lessons: Lessons) -> SAC:
     """The model with what the student may learn, and nothing else, taking gradients."""
     config = SACConfig(base=lessons.budget.base, **{**lessons.ground.changes, **dict(student.changes)})
-    sac = hub.new(config, begun=student.scenes and student.learns in ("sac", "generator"))
-    if not student.base:
-        sac = SAC(build_sam(config.base), config)
-        hub.begin(sac)
+    begun = student.scenes and student.learns in ("sac", "generator")
+    sac = hub.new(config, begun) if student.base else hub.begin(SAC(build_sam(config.base), config))
     sac.learning(False)
     learning: list[nn.Module] = []
     if student.learns in ("sac", "generator"):
