@@ -47,7 +47,7 @@ class Crops(Dataset):
         return crop(rng, sample, self.diameter, self.side, spread)
 
     def _taught(self, rng: np.random.Generator, image: np.ndarray, labels: np.ndarray) -> dict[str, np.ndarray]:
-        item = example(rng, image, labels, self.options.prompts)
+        item = example(rng, image, labels, self.options.prompts, self.diameter)
         return item | pairs(rng, labels, item["distance"])
 
 

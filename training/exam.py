@@ -14,6 +14,7 @@ from sac.config import SegmentOptions
 from sac.inference.predictor import embed
 from sac.inference.segment import segment_embedded
 from sac.metrics import score
+from sac.model.sac import SAC
 from training.augment import median_diameter, place
 from training.datasets.sample import Sample
 from training.prompting import example
@@ -67,7 +68,7 @@ class Exam:
             options = SegmentOptions(overlap=0)
             embedding = embed(sac, tile.image, 1.0, options)
             found = segment_embedded(sac, embedding, options).labels
-            loss = lesson.examined(_batch(tile, sac.sam.device), embedding.maps, embedding.features, STEP)
+            loss = lesson.examined(_batch(tile, sac), embedding.maps, embedding.features, STEP)
         lesson.train(was_learning)
         self.found[number] = found
         scores = score(tile.labels, found)
@@ -83,7 +84,8 @@ def _tile(rng: np.random.Generator, sample: Sample, diameter: float, side: int) 
     return replace(sample, image=image, labels=labels)
 
 
-def _batch(tile: Sample, device: torch.device) -> dict[str, Tensor]:
+def _batch(tile: Sample, sac: SAC) -> dict[str, Tensor]:
     """A batch of that one tile, with the same prompts each time."""
-    item = example(np.random.default_rng(0), tile.image, np.ascontiguousarray(tile.labels), prompts=16)
-    return {name: value.to(device) for name, value in default_collate([item]).items()}
+    labels = np.ascontiguousarray(tile.labels)
+    item = example(np.random.default_rng(0), tile.image, labels, 16, sac.config.diameter)
+    return {name: value.to(sac.sam.device) for name, value in default_collate([item]).items()}

@@ -31,6 +31,8 @@ from training.prompting import HINT_SHARE, Frame, decoding_losses, example, pair
 
 WINDOW = 16
 """Side, in tokens, of the windows that prompts are decoded on."""
+DIAMETER = SACConfig().diameter
+"""Pixels of a shape, about: that of nuclei on a SAC's tiles."""
 DENSE_CELLS = 4
 """Dense targets per token along a side."""
 
@@ -94,7 +96,7 @@ class Scenes(Dataset):
     def __getitem__(self, k: int) -> dict[str, np.ndarray]:
         rng = np.random.default_rng([self.seed, k])
         image, labels = scene(rng)
-        item = example(rng, image, labels, self.prompts)
+        item = example(rng, image, labels, self.prompts, DIAMETER)
         item["hint"] = _rough_map(rng, labels, item["distance"])
         return item | pairs(rng, labels, item["distance"])
 

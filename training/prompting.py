@@ -24,10 +24,15 @@ PAIRS = (1, 3, 8, 16)
 """Pairs of positive and negative prompts that the semantic mode learns with (paper's ablation)."""
 
 
-def example(rng: np.random.Generator, image: np.ndarray, labels: np.ndarray, prompts: int) -> dict[str, np.ndarray]:
-    """One training example: image (3, H, W) uint8, labels (H, W) int64, distance (H, W), and `prompts` prompts."""
+def example(
+    rng: np.random.Generator, image: np.ndarray, labels: np.ndarray, prompts: int, diameter: float
+) -> dict[str, np.ndarray]:
+    """One training example: image (3, H, W) uint8, labels (H, W) int64, distance (H, W), and `prompts` prompts.
+
+    diameter: of a typical nucleus, in pixels.
+    """
     distance = border_distance(labels)
-    asked = sample_prompts(rng, labels, distance, prompts)
+    asked = sample_prompts(rng, labels, distance, prompts, diameter)
     return {
         "image": np.ascontiguousarray(image.transpose(2, 0, 1)),
         "labels": labels.astype(np.int64),

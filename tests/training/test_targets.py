@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from training.targets import NEGATIVES, POINTS, REACH, border_distance, sample_prompts
+from sac.prompts import REACH
+from training.targets import NEGATIVES, POINTS, border_distance, sample_prompts
 
 THIRDS = np.array([[1, 1, 1, 1, 1], [1, 2, 2, 2, 1], [1, 2, 3, 2, 1], [1, 2, 2, 2, 1], [1, 1, 1, 1, 1]], np.float32) / 3
 """A square of five: border 1, one step in 2, middle 3, of 3."""
@@ -52,8 +53,14 @@ def _labels() -> np.ndarray:
     return labels
 
 
-def _asked(labels, seed=0, count=40):
-    return sample_prompts(np.random.default_rng(seed), labels, border_distance(labels), count)
+def _asked(labels, seed=0, count=40, diameter=24.0):
+    return sample_prompts(np.random.default_rng(seed), labels, border_distance(labels), count, diameter)
+
+
+def _farthest(asked):
+    """Pixels between a prompt and the farthest of its negatives."""
+    reach = np.hypot(*np.moveaxis(asked.points - asked.points[:, :1], -1, 0))
+    return reach[asked.labels == 0].max()
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -78,8 +85,13 @@ def test_each_prompt_has_a_positive_first_and_few_near_negatives(seed):
     assert (asked.labels[:, 0] == 1).all()
     assert ((asked.labels == 0).sum(axis=1) <= NEGATIVES).all()
     assert set(np.unique(asked.labels)) <= {-1, 0, 1}
-    reach = np.hypot(*np.moveaxis(asked.points - asked.points[:, :1], -1, 0))
-    assert reach[asked.labels == 0].max() < REACH
+    assert _farthest(asked) < REACH * 24
+
+
+def test_neighbours_are_near_by_the_size_of_what_is_looked_for():
+    """The farthest middles are 91 pixels apart: near for glands of 64 pixels, not for nuclei of 24, nor of 12."""
+    small, usual, large = (_farthest(_asked(_labels(), diameter=diameter)) for diameter in (12, 24, 64))
+    assert small < REACH * 12 < usual < REACH * 24 < large < REACH * 64
 
 
 def test_every_nucleus_is_asked_for_about_as_often():
