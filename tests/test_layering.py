@@ -22,7 +22,10 @@ LEVELS = (
 )
 """From the ground up. A module may import its own level and those before it."""
 
-TORCH = ("sac.model", "sac.inference.predictor", "sac.hub", "sac.tensors", "training")
+TORCH = (
+    "sac.model", "sac.inference.tiled", "sac.inference.maps", "sac.inference.predictor", "sac.hub", "sac.tensors",
+    "training",
+)  # fmt: skip
 HOMES = {
     **dict.fromkeys(("torch", "torchvision", "segment_anything", "peft", "accelerate", "safetensors"), TORCH),
     "gradio": ("app", "sac.ui", "training.tab*"),

@@ -10,7 +10,8 @@ from PIL import Image as PillowImage
 from sac.config import SegmentOptions
 from sac.images import Image
 from sac.inference.instances import Mask, merge
-from sac.inference.predictor import Embedding, rescaled, stretched
+from sac.inference.predictor import Embedding
+from sac.inference.tiled import rescaled, stretched
 from sac.inference.segment import Progress, answer
 from sac.inference.tiles import plan_tiles
 from sac.model.everything import everything

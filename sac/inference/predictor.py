@@ -11,28 +11,20 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 import torch.nn.functional as F
-from PIL import Image as PillowImage
 from torch import Tensor
 
 from sac.config import SegmentOptions
-from sac.errors import CheckpointError
+from sac.inference.by_hand import REACH_BY_HAND, heed_in_tiles, say_by_hand
 from sac.inference.instances import SMALLEST, Mask, stability
-from sac.inference.tiles import Tile, owners, plan_tiles, stitch
-from sac.model.auto_prompt import SAY, mask_prior
+from sac.inference.maps import nuclei_maps
+from sac.inference.tiled import Tiled, resized, tiles_at_once
+from sac.inference.tiles import Tile, owners, stitch
+from sac.model.auto_prompt import mask_prior
 from sac.model.decoder import UPSCALING, TokenPrompts, window_origins
 from sac.model.sac import INSTANCE_MASK, SAC, SEMANTIC_MASK, fast
-from sac.model.sam import PIXEL_MEAN
 from sac.prompts import POSITIVE, Prompts
 
-TOKENS_AT_ONCE = 4 * 32**2
-"""Tokens of all tiles that are encoded together: four tiles of tiny, one of Meta's, which takes 3 GB of memory."""
 PROMPTS_AT_ONCE = 64
-FLIPS = ((), (3,), (2,), (2, 3))
-"""Mirrorings over which the generator's map is averaged: steadier, and cheap beside the image encoder."""
-REACH_BY_HAND = 0.2
-"""Reach of a user's point, in nuclear diameters: so near to it the generator yields to the user."""
-DARKEST_RANGE = 24
-"""Narrowest range of intensities that is stretched to the full one; less is noise."""
 
 
 @dataclass(frozen=True)
@@ -68,71 +60,6 @@ class Embedding:
 
 def _of_arrays(size, scale, tiles, features: np.ndarray, maps: np.ndarray, nuclei_map: np.ndarray) -> Embedding:
     return Embedding(size, scale, tiles, torch.from_numpy(features), torch.from_numpy(maps), nuclei_map)
-
-
-def stretched(pixels: np.ndarray) -> np.ndarray:
-    """Pixels (H, W, 3) uint8 with their intensities, 0.1 to 99.9 %, drawn to the full range: dim pictures, too."""
-    low, high = np.percentile(pixels[:: max(1, pixels.shape[0] // 512), :: max(1, pixels.shape[1] // 512)], (0.1, 99.9))
-    high = max(high, low + DARKEST_RANGE)
-    table = ((np.arange(256) - low) * (255 / (high - low))).clip(0, 255).round().astype(np.uint8)
-    return table[pixels]
-
-
-@torch.inference_mode()
-def nuclei_maps(sac: SAC, crops: Tensor, flips: tuple[tuple[int, ...], ...] = FLIPS) -> Tensor:
-    """The generator's maps (T, 2, side, side), logits, of crops (T, 3, side, side) RGB 0 to 255.
-
-    Raises CheckpointError for weights that overflow: what follows would search a map of NaN for ever.
-    """
-    with fast(sac.sam.device):
-        maps = sum(sac.generator(crops.flip(axes)).float().flip(axes) for axes in flips) / len(flips)
-    if not torch.isfinite(maps).all():
-        raise CheckpointError("the auto-prompt generator's map is not finite: its weights grew beyond all use")
-    return maps
-
-
-def map_of_parts(sac: SAC, pixels: np.ndarray, most: int) -> list[np.ndarray]:
-    """The generator's maps (2, h, w), probabilities, of at most `most` tiles spread over a picture at its own scale."""
-    tiles = plan_tiles(pixels.shape[:2], sac.config.tile, 0)
-    chosen = [tiles[i] for i in np.unique(np.linspace(0, len(tiles) - 1, min(most, len(tiles))).round().astype(int))]
-    maps = nuclei_maps(sac, _crops(sac, stretched(pixels), chosen), flips=((),)).sigmoid().cpu().numpy()
-    inside = [(pixels.shape[0] - t.y, pixels.shape[1] - t.x) for t in chosen]
-    return [m[:, :height, :width] for m, (height, width) in zip(maps, inside)]
-
-
-def tiles_at_once(sac: SAC) -> int:
-    return max(1, TOKENS_AT_ONCE // sac.tokens**2)
-
-
-@dataclass(frozen=True)
-class Tiled:
-    """A picture of `size` (height, width), its intensities drawn to the full range, scaled, and cut into tiles."""
-
-    size: tuple[int, int]
-    pixels: np.ndarray
-    tiles: list[Tile]
-
-    @classmethod
-    def of(cls, sac: SAC, pixels: np.ndarray, scale: float, overlap: int) -> Tiled:
-        """From pixels (H, W, 3) uint8 RGB."""
-        scaled = rescaled(stretched(pixels), scale)
-        return cls(pixels.shape[:2], scaled, plan_tiles(scaled.shape[:2], sac.config.tile, overlap))
-
-    def crops(self, sac: SAC) -> Iterator[Tensor]:
-        """The tiles as (T, 3, side, side) float32 on the model's device, as many at once as memory takes."""
-        many = tiles_at_once(sac)
-        for start in range(0, len(self.tiles), many):
-            yield _crops(sac, self.pixels, self.tiles[start : start + many])
-
-    def whole(self, values: Tensor) -> np.ndarray:
-        """What was computed on the tiles, (T, C, side, side), on the picture's own pixels: (C, H, W) float32."""
-        return _resized(stitch(self.tiles, values.cpu().numpy(), self.pixels.shape[:2]), self.size)
-
-
-def map_of(sac: SAC, pixels: np.ndarray, scale: float, options: SegmentOptions) -> np.ndarray:
-    """The generator's map (2, H, W), probabilities, of a picture (H, W, 3) uint8: that of `embed`, without SAM."""
-    tiled = Tiled.of(sac, pixels, scale, options.overlap)
-    return tiled.whole(torch.cat([nuclei_maps(sac, crops) for crops in tiled.crops(sac)]).sigmoid())
 
 
 @torch.inference_mode()
@@ -187,46 +114,11 @@ def decode_semantic(sac: SAC, embedding: Embedding, prompts: Prompts, options: S
         logits.append(masks.cpu())
     blended = torch.cat(logits).numpy()
     if prompts.by_hand is not None:
-        _heed_in_tiles(blended[:, 0], sac, embedding, prompts)
+        reach = REACH_BY_HAND * sac.config.diameter
+        heed_in_tiles(blended[:, 0], embedding.tiles, embedding.scale, prompts, reach)
     scaled = tuple(round(length * embedding.scale) for length in embedding.size)
     whole = stitch(embedding.tiles, blended, scaled)
-    return _resized(whole, embedding.size)[0] > 0
-
-
-def _heed_in_tiles(logits: np.ndarray, sac: SAC, embedding: Embedding, prompts: Prompts) -> None:
-    """Adds what hand-set points say to the tiles' logits (T, side, side), in place.
-
-    Near them the whole answer is silenced, not the generator's part alone: one click among k pairs moves it too little.
-    """
-    for index in np.flatnonzero(prompts.by_hand.any(axis=1)):
-        tile, row = embedding.tiles[index], prompts[[index]]
-        scaled = (row.points + 0.5) * embedding.scale - 0.5 - np.array([tile.x, tile.y], np.float32)
-        grid = np.ogrid[: tile.side, : tile.side]
-        logits[index] += _say_by_hand(
-            logits[index], *grid, replace(row, points=scaled), REACH_BY_HAND * sac.config.diameter
-        )
-
-
-def rescaled(pixels: np.ndarray, scale: float) -> np.ndarray:
-    """Pixels (H, W, 3) uint8 magnified by `scale`."""
-    if scale == 1:
-        return pixels
-    height, width = (max(1, round(length * scale)) for length in pixels.shape[:2])
-    return np.array(PillowImage.fromarray(pixels).resize((width, height), PillowImage.Resampling.BILINEAR))
-
-
-def _resized(maps: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """(C, h, w) float32 resampled to (C, *size)."""
-    if maps.shape[1:] == size:
-        return maps
-    return F.interpolate(torch.from_numpy(maps)[None], size=size, mode="bilinear", align_corners=False)[0].numpy()
-
-
-def _crops(sac: SAC, pixels: np.ndarray, tiles: list[Tile]) -> Tensor:
-    """Tiles of pixels (H, W, 3) uint8; SAM's mean colour where the picture ends."""
-    fill = tuple(round(v) for v in PIXEL_MEAN)
-    crops = np.stack([tile.cut(pixels, fill) for tile in tiles]).transpose(0, 3, 1, 2)
-    return torch.from_numpy(np.ascontiguousarray(crops)).to(sac.sam.device).float()
+    return resized(whole, embedding.size)[0] > 0
 
 
 def _decoded(sac: SAC, embedding: Embedding, asked: TokenPrompts, options: SegmentOptions, whole: bool = False):
@@ -323,25 +215,10 @@ def _others_say(mask: Mask, prompts: Prompts, embedding: Embedding, sac: SAC, op
         say += _prior(embedding.nuclei_map[0][mask.window])
     if prompts.by_hand is not None and prompts.by_hand.any():
         reach = REACH_BY_HAND * sac.config.diameter / embedding.scale
-        say += _say_by_hand(say, *np.ogrid[mask.window], prompts, reach)
+        say += say_by_hand(say, *np.ogrid[mask.window], prompts, reach)
     return say
 
 
 def _prior(probability: np.ndarray) -> np.ndarray:
     """The generator's say on a window of the picture, from its probability of nucleus (h, w)."""
     return mask_prior(torch.logit(torch.from_numpy(probability), eps=1e-4)).numpy()
-
-
-def _say_by_hand(prior: np.ndarray, rows: np.ndarray, columns: np.ndarray, prompts: Prompts, reach: float):
-    """What the hand-set points of one row of prompts add to a mask's logits (h, w), of which `prior` is a part.
-
-    Within `reach` of such a point the generator's say (h, w) is silenced and the point speaks in its place: a click
-    that the generator disagrees with would otherwise change nothing. Of 31 negative clicks inside nuclei that were
-    tried, 4 were heeded without this. `rows` and `columns`: coordinates of the mask's pixels.
-    """
-    say = np.zeros(prior.shape, np.float32)
-    hand = prompts.by_hand[0]
-    for (x, y), kind in zip(prompts.points[0, hand], prompts.labels[0, hand]):
-        near = np.exp(-((columns - x) ** 2 + (rows - y) ** 2) / (2 * reach**2))
-        say += near * ((1 if kind == POSITIVE else -1) * 2 * SAY - prior - say)
-    return say

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from sac.config import LIMITS
-from sac.inference.predictor import map_of_parts, rescaled
+from sac.inference.maps import map_of_parts
+from sac.inference.tiled import rescaled
 from sac.model.sac import SAC
 from sac.prompts import seeds, spread
 

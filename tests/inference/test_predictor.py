@@ -9,7 +9,10 @@ import pytest
 import torch
 
 from sac.config import SegmentOptions
-from sac.inference.predictor import _on_pixels, _say_by_hand, decode, decode_semantic, embed, map_of_parts, stretched
+from sac.inference.by_hand import say_by_hand
+from sac.inference.maps import map_of_parts
+from sac.inference.predictor import _on_pixels, decode, decode_semantic, embed
+from sac.inference.tiled import stretched
 from sac.model.auto_prompt import SAY
 from sac.prompts import NEGATIVE, POSITIVE, UNUSED, Prompts
 
@@ -232,7 +235,7 @@ def _hand(*points: tuple[float, float, int], by_hand: bool = True) -> Prompts:
 
 def _said(prior: float, prompts: Prompts, reach: float = 3.0) -> np.ndarray:
     """What is said on 20 x 30 pixels from (100, 50) on, on top of a generator that says `prior` everywhere."""
-    return _say_by_hand(np.full((20, 30), prior, np.float32), *np.ogrid[50:70, 100:130], prompts, reach)
+    return say_by_hand(np.full((20, 30), prior, np.float32), *np.ogrid[50:70, 100:130], prompts, reach)
 
 
 @pytest.mark.parametrize("kind, says", [(POSITIVE, 2 * SAY), (NEGATIVE, -2 * SAY)])

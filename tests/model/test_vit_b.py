@@ -22,7 +22,7 @@ import numpy as np, torch
 from sac import hub
 from sac.config import SACConfig, SegmentOptions
 from sac.images import Image
-from sac.inference.predictor import tiles_at_once
+from sac.inference.tiled import tiles_at_once
 from sac.inference.segment import embed_image, segment_embedded
 from sac.model.sam import build_sam
 from sac.ui.examples import generated_field

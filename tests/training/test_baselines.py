@@ -6,7 +6,8 @@ import torch
 
 from sac import hub
 from sac.config import SACConfig, SegmentOptions
-from sac.inference.predictor import embed, map_of
+from sac.inference.maps import map_of
+from sac.inference.predictor import embed
 from sac.prompts import NEGATIVE, POSITIVE
 from training.baselines.adapters import with_adapters
 from training.baselines.classical import parted

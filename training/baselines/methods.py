@@ -10,7 +10,7 @@ import numpy as np
 from sac.config import KINDS, SegmentOptions
 from sac.images import Image
 from sac.inference.compare import vanilla_everything
-from sac.inference.predictor import map_of
+from sac.inference.maps import map_of
 from sac.inference.segment import answer, auto_prompts
 from sac.prompts import Prompts, seeds, spread
 from training.baselines.classical import otsu_watershed, parted

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sac.config import SegmentOptions
-from sac.inference.predictor import Tiled
+from sac.inference.tiled import Tiled
 from sac.inference.tiles import Tile
 from sac.model.decoder import TokenPrompts
 from sac.model.sac import SAC, SEMANTIC_MASK, fast

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
-from sac.inference.predictor import stretched
+from sac.inference.tiled import stretched
 from training.datasets.gather import HELD, Facts, TrainingSet
 from training.datasets.sample import Sample
 
