@@ -5,9 +5,11 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from sac.gland_metrics import gland_scores
 from sac.metrics import score
 from training.__main__ import main
 from training.baselines.classical import otsu_watershed
+from training.benchmark.scores import scores
 
 
 @pytest.fixture
@@ -42,6 +44,24 @@ def test_table_holds_the_means_of_what_the_metrics_say(folder, tmp_path, capsys)
     assert len(pd.read_csv(out / "images.csv")) == 6
     assert (out / "table.md").read_text() in capsys.readouterr().out
     assert Image.open(out / "table.png").width > 100
+
+
+def test_glands_have_the_scores_of_their_challenge_too(folder, tmp_path):
+    out = tmp_path / "out"
+    assert main(["benchmark", "--data", str(folder), "--methods", "otsu", "--glands", "--out", str(out)]) == 0
+    images = pd.read_csv(out / "images.csv")
+    for number, row in zip((0, 1), images.itertuples()):
+        pixels = np.array(Image.open(folder / "images" / f"{number}.png"))
+        truth = np.array(Image.open(folder / "labels" / f"{number}.png"))
+        assert row.object_dice == pytest.approx(gland_scores(truth, otsu_watershed(pixels)).object_dice)
+    assert list(pd.read_csv(out / "table.csv").columns[-4:-1]) == ["object_dice", "object_f1", "object_hausdorff"]
+
+
+def test_where_nothing_is_found_the_distance_is_the_diagonal():
+    truth = np.zeros((30, 40), np.int32)
+    truth[5:9, 5:9] = 1
+    assert scores(truth, np.zeros_like(truth), glands=True)["object_hausdorff"] == 50
+    assert "object_dice" not in scores(truth, truth, glands=False)
 
 
 def test_names_choose_images(folder, tmp_path):

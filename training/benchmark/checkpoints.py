@@ -13,12 +13,11 @@ from tqdm import tqdm
 
 from sac import hub
 from sac.errors import OptionError
-from sac.metrics import score
 from training.baselines.methods import METHODS
 from training.baselines.subject import Subject
+from training.benchmark.scores import scores
+from training.benchmark.tables import GLANDS, SCORES
 from training.datasets.folder import find_pairs, load_all
-
-FIGURES = ("dice", "iou", "aji", "pq", "f1", "ap50", "msa", "seconds")
 
 
 def run(parsed: argparse.Namespace) -> None:
@@ -31,9 +30,10 @@ def run(parsed: argparse.Namespace) -> None:
         raise OptionError(f"{len(models)} models for {len(parsed.data)} data folders; give one, or one each")
     parsed.out.mkdir(parents=True, exist_ok=True)
     names = set(parsed.names.read_text().split()) if parsed.names else None
-    rows = [row for folder, model in zip(parsed.data, models) for row in _measure(folder, model, parsed.methods, names)]
+    rows = [row for folder, model in zip(parsed.data, models) for row in _measure(folder, model, parsed, names)]
     images = pd.DataFrame(rows)
-    table = images.groupby(["data", "model", "method"], sort=False)[list(FIGURES)].mean().round(4).reset_index()
+    figures = [name for name in (*SCORES, *GLANDS, "seconds") if name in images]
+    table = images.groupby(["data", "model", "method"], sort=False)[figures].mean().round(4).reset_index()
     images.to_csv(parsed.out / "images.csv", index=False)
     table.to_csv(parsed.out / "table.csv", index=False)
     (parsed.out / "table.md").write_text(_markdown(table))
@@ -41,17 +41,17 @@ def run(parsed: argparse.Namespace) -> None:
     sys.stdout.write(_markdown(table))
 
 
-def _measure(folder: Path, model: str, methods: list[str], names: set[str] | None) -> list[dict]:
+def _measure(folder: Path, model: str, parsed: argparse.Namespace, names: set[str] | None) -> list[dict]:
     sac = hub.load(model)
     pairs = [p for p in find_pairs(folder) if names is None or p.name in names]
     name = f"{folder.resolve().parent.name}/{folder.name}"
     rows = []
     for sample in tqdm(load_all(pairs), desc=name, total=len(pairs), mininterval=2):
         subject = Subject(sac, sample.image)
-        for method in methods:
+        for method in parsed.methods:
             found, seconds = subject.timed(METHODS[method])
             told = {"data": name, "model": model, "method": method, "image": sample.name}
-            rows.append({**told, **score(sample.labels, found).to_json(), "seconds": seconds})
+            rows.append(told | scores(sample.labels, found, parsed.glands) | {"seconds": seconds})
     return rows
 
 

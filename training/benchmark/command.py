@@ -23,6 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     given.add_argument("--methods", nargs="+", default=list(METHODS), help=f"of {', '.join(METHODS)}")
     given.add_argument("--models", nargs="+", default=[hub.DEFAULT], help="checkpoints; one for all data, or one each")
     given.add_argument("--names", type=Path, help="file with the stems to use, one a line (default: all)")
+    given.add_argument("--glands", action="store_true", help="the scores of the GlaS challenge, too")
     study = parser.add_argument_group("the paper's comparison")
     study.add_argument("--parts", nargs="+", choices=("all", *PARTS), default=(), help="train rivals, and compare")
     study.add_argument("--tables", nargs="+", default=[""], help="ablations, by the beginnings of their titles (all)")

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import torch
 
-from sac.gland_metrics import gland_scores
-from sac.metrics import score
 from sac.model.sac import SAC
 from training.baselines.methods import KNOWN
 from training.baselines.subject import Subject
 from training.benchmark.plan import WHOLE, Student
 from training.benchmark.school import FACTS, Lessons, commit, taught
+from training.benchmark.scores import scores
 from training.benchmark.sets import Split, raw
 from training.datasets.sample import Sample
 from training.disk import read_json, write_json
@@ -75,12 +73,8 @@ def _ask(sac: SAC, task: Task, split: Split, methods: list[str]) -> None:
 
 def _row(subject: Subject, sample: Sample, method: str, glands: bool) -> dict:
     found, seconds = subject.timed(KNOWN[method])
-    scores = score(sample.labels, found).to_json()
-    if glands:
-        told = gland_scores(sample.labels, found)
-        diagonal = float(np.hypot(*found.shape))  # in place of infinity, where nothing was found: means stay finite
-        scores |= asdict(told) | {"object_hausdorff": min(told.object_hausdorff, diagonal)}
-    return {"source": sample.source, "image": sample.name, **scores, "seconds": round(seconds, 4)}
+    told = {"source": sample.source, "image": sample.name}
+    return told | scores(sample.labels, found, glands) | {"seconds": round(seconds, 4)}
 
 
 def scales_path(lessons: Lessons, split: Split) -> Path:
