@@ -16,6 +16,8 @@ from sac.config import SegmentOptions
 POSITIVE, NEGATIVE, UNUSED = 1, 0, -1
 PROMINENCE = 0.2
 """How much, in units of the distance map, two summits must be parted by a valley to be two nuclei."""
+GRAINS = 24
+"""Pixels that are smoothed over, in a nuclear diameter: one of the nuclei that tiles are scaled to."""
 REACH = 2.7
 """A neighbour's point is a negative within this many nuclear diameters: what a decoding window shows."""
 
@@ -69,6 +71,11 @@ def seeds(nuclei_map: np.ndarray, grain: float = 1.0) -> np.ndarray:
     return label(summits, connectivity=2).astype(np.int32)
 
 
+def grain_of(diameter: float) -> float:
+    """Pixels to smooth a map over, on which a typical nucleus has that diameter."""
+    return diameter / GRAINS
+
+
 def spread(markers: np.ndarray, nuclei_map: np.ndarray) -> np.ndarray:
     """Markers (H, W) grown by watershed over all that the generator takes for nucleus. Returns (H, W) int32.
 
@@ -83,7 +90,7 @@ def instance_prompts(nuclei_map: np.ndarray, options: SegmentOptions, diameter: 
 
     `diameter`: of a typical nucleus, in pixels of the map.
     """
-    summits = seeds(nuclei_map, grain=diameter / 24)
+    summits = seeds(nuclei_map, grain_of(diameter))
     middles = _middles(summits, nuclei_map[0], options.strategy)
     count = len(middles)
     points = np.zeros((count, 1 + options.negatives, 2), np.float32)

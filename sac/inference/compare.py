@@ -16,7 +16,7 @@ from sac.inference.segment import Progress, answer
 from sac.inference.tiles import plan_tiles
 from sac.model.everything import everything
 from sac.model.sac import SAC
-from sac.prompts import Prompts, seeds, spread
+from sac.prompts import Prompts, grain_of, seeds, spread
 
 CERTAIN = 1.0
 """Logit that stands for "inside" where a method returns masks without logits."""
@@ -48,7 +48,7 @@ def generator_alone(embedding: Embedding, diameter: float) -> np.ndarray:
 
     `diameter`: SACConfig's, of a nucleus in the scaled picture.
     """
-    return spread(seeds(embedding.nuclei_map, grain=diameter / embedding.scale / 24), embedding.nuclei_map)
+    return spread(seeds(embedding.nuclei_map, grain_of(diameter / embedding.scale)), embedding.nuclei_map)
 
 
 RIVALS = {

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from sac.config import LIMITS
+from sac.config import LIMITS, NUCLEUS
 from sac.inference.maps import map_of_parts
 from sac.inference.tiled import rescaled
 from sac.model.sac import SAC
-from sac.prompts import seeds, spread
+from sac.prompts import grain_of, seeds, spread
 
 PARTS = 9
 """Tiles of a large picture that are looked at."""
@@ -18,6 +18,8 @@ SCALES, KNOWN_SCALES = (0.4, 2.5), (0.1, 6.0)
 """What may come out where the size of a pixel is not known, and where it is."""
 GOOD_ENOUGH = 1.2
 """A factor smaller than this is left alone: resampling would cost more than it gains."""
+USUAL = 0.5
+"""µm: a pixel of tissue scanned at 20 times, in which what is larger than a nucleus is looked for, if nobody says."""
 ROUNDS = 2
 """Measurements then, the second at the scale that the first suggests."""
 
@@ -28,6 +30,8 @@ def estimate_scale(sac: SAC, pixels: np.ndarray, microns: float | None = None) -
     microns: size of a pixel in µm, where it is known: then nuclei are first looked for as if they were large. Those
     that appear smaller than what it learnt on, a generator still measures well; larger ones it breaks up.
     """
+    if sac.config.microns > NUCLEUS:
+        microns = microns or USUAL
     if not microns:
         factor = _factor(sac, pixels)
         return 1.0 if factor is None else _settled(np.clip(factor, *SCALES), pixels)
@@ -44,7 +48,7 @@ def estimate_scale(sac: SAC, pixels: np.ndarray, microns: float | None = None) -
 
 def _factor(sac: SAC, pixels: np.ndarray) -> float | None:
     """By how much nuclei are smaller than the model's; None where too few are seen."""
-    found = diameters(map_of_parts(sac, pixels, PARTS))
+    found = diameters(map_of_parts(sac, pixels, PARTS), grain_of(sac.config.diameter))
     return sac.config.diameter / float(np.median(found)) if len(found) >= FEWEST else None
 
 
@@ -59,7 +63,10 @@ def _largest(pixels: np.ndarray) -> float:
     return max(1.0, np.floor(100 * np.sqrt(LIMITS.pixels / pixels[..., 0].size)) / 100)
 
 
-def diameters(maps: list[np.ndarray]) -> np.ndarray:
-    """Diameters, in pixels, of discs with the areas of the nuclei on generator maps (2, H, W) of probabilities."""
-    areas = [np.bincount(spread(seeds(m), m).ravel())[1:] for m in maps]
+def diameters(maps: list[np.ndarray], grain: float = 1.0) -> np.ndarray:
+    """Diameters, in pixels, of discs with the areas of the nuclei on generator maps (2, H, W) of probabilities.
+
+    grain: pixels to smooth over, as in `seeds`.
+    """
+    areas = [np.bincount(spread(seeds(m, grain), m).ravel())[1:] for m in maps]
     return np.sqrt(np.concatenate(areas) * 4 / np.pi)

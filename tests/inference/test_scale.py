@@ -9,7 +9,7 @@ from PIL import Image as PillowImage
 from sac import hub
 from sac.config import LIMITS, NUCLEUS, SACConfig
 from sac.errors import OptionError
-from sac.inference.scale import KNOWN_SCALES, diameters, estimate_scale
+from sac.inference.scale import KNOWN_SCALES, USUAL, diameters, estimate_scale
 from sac.ui.examples import generated_field
 
 
@@ -45,6 +45,13 @@ def test_what_a_checkpoint_looks_for_may_be_larger_than_a_nucleus(nuclei, monkey
     assert estimate_scale(nuclei, empty, 1.0) == 1.0
 
 
+def test_of_what_is_larger_the_usual_size_of_a_pixel_is_the_first_guess(nuclei, monkeypatch):
+    """Tissue at 20 times: without it, a picture would first be looked at as it is."""
+    empty = np.full((64, 64, 3), 30, np.uint8)
+    monkeypatch.setattr(nuclei, "config", replace(nuclei.config, provenance={"microns": 4 * NUCLEUS}))
+    assert estimate_scale(nuclei, empty) == estimate_scale(nuclei, empty, USUAL) == 0.5  # 24 px of 48 µm, twice
+
+
 @pytest.mark.parametrize("said", ["large", None, True, float("nan"), 0, 1e9, [12]])
 def test_a_size_that_is_none_is_refused(said):
     with pytest.raises(OptionError, match="not a size in µm"):
@@ -61,4 +68,6 @@ def test_diameters_are_those_of_discs_of_the_same_area():
     depth = (10 - np.hypot(y - 30, x - 34)).clip(0, None)
     disc = np.stack([depth > 0, depth / 10]).astype(np.float32)
     assert diameters([disc]) == pytest.approx([2 * np.sqrt((depth > 0).sum() / np.pi)], rel=0.05)
+    rippled = (disc * np.stack([np.ones((64, 64)), 0.55 + 0.45 * np.cos(2 * np.pi * x / 10)])).astype(np.float32)
+    assert len(diameters([rippled])) > 1 == len(diameters([rippled], grain=3))
     assert len(diameters([np.zeros((2, 32, 32), np.float32)])) == 0

@@ -10,7 +10,7 @@ from skimage.filters import gaussian, threshold_otsu
 from skimage.measure import label
 from skimage.segmentation import watershed
 
-from sac.prompts import seeds, spread
+from sac.prompts import grain_of, seeds, spread
 from training.targets import border_distance
 
 
@@ -37,6 +37,6 @@ def parted(inside: np.ndarray, diameter: float) -> np.ndarray:
     """
     pieces = label(inside, connectivity=1)
     drawn = np.stack([inside.astype(np.float32), border_distance(pieces)])
-    found = spread(seeds(drawn, grain=diameter / 24), drawn)
+    found = spread(seeds(drawn, grain_of(diameter)), drawn)
     left = label(inside & (found == 0), connectivity=1)  # pieces too small for a summit stay as they are
     return np.where(left > 0, left + found.max(), found).astype(np.int32)

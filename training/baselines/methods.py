@@ -12,7 +12,7 @@ from sac.images import Image
 from sac.inference.compare import vanilla_everything
 from sac.inference.maps import map_of
 from sac.inference.segment import answer, auto_prompts
-from sac.prompts import Prompts, seeds, spread
+from sac.prompts import Prompts, grain_of, seeds, spread
 from training.baselines.classical import otsu_watershed, parted
 from training.baselines.expert import Expert
 from training.baselines.one_mask import one_mask
@@ -47,7 +47,7 @@ def _everything(subject: Subject) -> np.ndarray:
 
 def _unet(subject: Subject) -> np.ndarray:
     nuclei_map = map_of(subject.sac, subject.pixels, subject.scale, INSTANCES)
-    return spread(seeds(nuclei_map, grain=subject.diameter / 24), nuclei_map)
+    return spread(seeds(nuclei_map, grain_of(subject.diameter)), nuclei_map)
 
 
 def _one_mask_parted(subject: Subject) -> np.ndarray:
