@@ -1,4 +1,4 @@
-"""A SAC with the losses that teach it: generator loss plus mask loss, in one graph (paper: joint optimisation)."""
+"""A SAC with the losses that teach it: generator loss plus mask loss, at every step (paper: joint optimisation)."""
 
 from __future__ import annotations
 
@@ -26,11 +26,15 @@ class NucleiLesson(nn.Module):
 
     alone: first steps, in which the generator learns alone. features (P, C, h, w): embeddings of the quick mode's crops,
     which are looked up instead of computed; None computes them. joint: whether the generator learns on, with the others.
+    heard: whether the loss of the masks reaches the generator, too. Its map is a part of every mask, and a nucleus's mask
+    is to be empty on its neighbours: so that loss would teach it to deny nuclei.
     """
 
-    def __init__(self, sac: SAC, alone: int, features: Tensor | None = None, joint: bool = True):
+    def __init__(
+        self, sac: SAC, alone: int, features: Tensor | None = None, joint: bool = True, heard: bool = False
+    ):
         super().__init__()
-        self.sac, self.alone, self.joint = sac, alone, joint
+        self.sac, self.alone, self.joint, self.heard = sac, alone, joint, heard
         self.features = features  # no buffer: several processes would send it to each other at every step
         self.frame = Frame(sac.tokens, sac.stride, sac.token_pixels, min(sac.config.window, sac.tokens))
 
@@ -42,7 +46,8 @@ class NucleiLesson(nn.Module):
         if step < self.alone:
             return losses
         chance = np.random.default_rng([step, 1]).random(2)
-        hint = nuclei_map if chance[0] < MAP_SHARE else None
+        told = nuclei_map if self.heard else nuclei_map.detach()
+        hint = told if chance[0] < MAP_SHARE else None
         features = self._embedded(images, batch)
         losses |= self._instances(features, batch, hint, step)
         if chance[1] < SEMANTIC_SHARE:

@@ -10,7 +10,7 @@ from scipy import ndimage
 from sac.config import SegmentOptions
 from sac.prompts import Prompts
 
-DUPLICATE = 0.5
+DUPLICATE = 0.2
 """Share of a mask already taken by more certain ones from which it is the same nucleus again."""
 SMALLEST = 12
 """Area, in pixels of the scaled picture, below which a mask is noise."""

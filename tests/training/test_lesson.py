@@ -71,6 +71,19 @@ def test_one_graph_teaches_every_part_and_nothing_else(new_sac, two):
     }
 
 
+def test_the_generator_hears_of_masks_only_where_it_is_asked_to(new_sac, two):
+    """Its gradient is that of its own loss, at the same step, unless `heard`."""
+
+    def gradient(**told) -> torch.Tensor:
+        sac = new_sac()
+        sum(NucleiLesson(sac, **told)(batch(sac, two), 1).values()).backward()
+        return sac.generator.head.weight.grad
+
+    own = gradient(alone=2)
+    assert torch.equal(gradient(alone=0), own)
+    assert not torch.allclose(gradient(alone=0, heard=True), own, rtol=0.1)
+
+
 def test_the_loss_of_an_exam_is_the_same_at_every_look(sac, two):
     shown = batch(sac, two)
     with torch.no_grad():

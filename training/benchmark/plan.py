@@ -18,8 +18,8 @@ class Student:
     decoder), the "generator" alone, or "nothing".
 
     changes: fields of SACConfig. The rest departs from SAC: without LoRA (`adapter`), with the base's decoder as it is
-    (`decoder`), generator first and the others after it (`joint`), on the first `images` of a shuffled training set
-    (0: all), on a base whose weights are random (`base`), with heads that have not learnt scenes (`scenes`).
+    (`decoder`), generator first and the others after it (`joint`), the masks' loss reaching the generator, too (`heard`),
+    on the first `images` of a shuffled training set (0: all), on a base whose weights are random (`base`), with heads that have not learnt scenes (`scenes`).
     """
 
     name: str
@@ -28,6 +28,7 @@ class Student:
     adapter: bool = True
     decoder: bool = True
     joint: bool = True
+    heard: bool = False
     images: int = 0
     base: bool = True
     scenes: bool = True
@@ -112,7 +113,7 @@ RIVALS = (
 """On the test images. Lines with a star are told the truth's points, as an expert would set them."""
 
 
-OWN = ("adapter", "decoder", "joint", "images", "base", "scenes")
+OWN = ("adapter", "decoder", "joint", "heard", "images", "base", "scenes")
 """Fields of Student that make a variant; all others are those of SACConfig."""
 
 
@@ -154,7 +155,8 @@ ABLATIONS: dict[str, tuple[Line, ...]] = {
     "Mask decoder": (_variant("sac-frozen-decoder", "frozen", decoder=False), Line("trained", WHOLE, "sac")),
     "Optimised": (
         _variant("sac-in-turn", "the generator for half of the steps, then the others", joint=False),
-        Line("jointly", WHOLE, "sac"),
+        _variant("sac-heard", "jointly, the masks' loss reaching the generator, too", heard=True),
+        Line("jointly, each by its own loss", WHOLE, "sac"),
     ),
     "Training images (stains vary more with one and three)": (
         *(_variant(f"sac-images-{n}", f"{n}", images=n) for n in (1, 3, 10, 30)),

@@ -103,7 +103,7 @@ def lesson_of(student: Student, sac: SAC, options: FitOptions) -> nn.Module:
     if student.learns in ("decoder", "adapters"):
         return OneMaskLesson(sac)
     alone = {"generator": options.steps}.get(student.learns, options.alone if student.joint else options.steps // 2)
-    return NucleiLesson(sac, alone, joint=student.joint)
+    return NucleiLesson(sac, alone, joint=student.joint, heard=student.heard)
 
 
 def course_of(student: Student, sac: SAC, lessons: Lessons, options: FitOptions, folder: Path) -> Course:
