@@ -42,19 +42,19 @@ def test_the_most_certain_duplicate_stays():
     assert np.array_equal(np.argwhere(found.labels)[[0, -1]], [[5, 6], [14, 15]])
 
 
-def test_half_covered_is_not_yet_a_duplicate():
-    assert len(merged(box(5, 5, 10, 10, 0.9), box(10, 5, 10, 10, 0.8))) == 2  # 50 of 100 pixels taken
-    assert len(merged(box(5, 5, 10, 10, 0.9), box(9, 5, 10, 10, 0.8))) == 1  # 60 of 100
+def test_a_fifth_covered_is_not_yet_a_duplicate():
+    assert len(merged(box(5, 5, 10, 10, 0.9), box(13, 5, 10, 10, 0.8))) == 2  # 20 of 100 pixels taken
+    assert len(merged(box(5, 5, 10, 10, 0.9), box(12, 5, 10, 10, 0.8))) == 1  # 30 of 100
 
 
 def test_a_shared_pixel_goes_to_the_stronger_logit_not_to_the_surer_mask():
-    found = merged(box(5, 5, 10, 10, 0.9, 0, logit=1.0), box(12, 5, 10, 10, 0.8, 1, logit=3.0))
-    assert found.labels[8, 11:13].tolist() == [1, 2]
-    assert [(found.labels == n).sum() for n in (1, 2)] == [70, 100]
+    found = merged(box(5, 5, 10, 10, 0.9, 0, logit=1.0), box(13, 5, 10, 10, 0.8, 1, logit=3.0))
+    assert found.labels[8, 12:14].tolist() == [1, 2]
+    assert [(found.labels == n).sum() for n in (1, 2)] == [80, 100]
 
 
 def test_of_equal_logits_the_surer_mask_wins():
-    found = merged(box(12, 5, 10, 10, 0.8, 0), box(5, 5, 10, 10, 0.9, 1))
+    found = merged(box(13, 5, 10, 10, 0.8, 0), box(5, 5, 10, 10, 0.9, 1))
     assert found.prompt.tolist() == [1, 0] and found.labels[8, 14:16].tolist() == [1, 2]
 
 
@@ -65,10 +65,10 @@ def test_low_certainty_is_dropped():
 
 def test_numbers_stay_dense_when_a_nucleus_loses_all_its_pixels():
     covered = box(10, 5, 10, 10, 0.8, 1, logit=1.0)
-    found = merged(box(5, 5, 10, 10, 0.9, 0, logit=2.0), covered, box(15, 5, 10, 10, 0.7, 2, logit=3.0))
+    found = merged(box(2, 5, 10, 10, 0.9, 0, logit=2.0), covered, box(12, 5, 40, 10, 0.7, 2, logit=3.0))
     assert found.prompt.tolist() == [0, 2] and found.certainty == pytest.approx([0.9, 0.7])
     assert np.unique(found.labels).tolist() == [0, 1, 2]
-    assert found.labels[8, 7] == 1 and found.labels[8, 22] == 2
+    assert found.labels[8, 4] == 1 and found.labels[8, 22] == 2
 
 
 def test_holes_are_filled_but_not_where_another_nucleus_lies():
