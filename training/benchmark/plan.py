@@ -155,8 +155,11 @@ ABLATIONS: dict[str, tuple[Line, ...]] = {
     "Mask decoder": (_variant("sac-frozen-decoder", "frozen", decoder=False), Line("trained", WHOLE, "sac")),
     "Optimised": (
         _variant("sac-in-turn", "the generator for half of the steps, then the others", joint=False),
-        _variant("sac-heard", "jointly, the masks' loss reaching the generator, too", heard=True),
-        Line("jointly, each by its own loss", WHOLE, "sac"),
+        Line("jointly", WHOLE, "sac"),
+    ),
+    "The loss of the masks": (
+        _variant("sac-heard", "reaches the generator, too", heard=True),
+        Line("teaches encoder and decoder alone", WHOLE, "sac"),
     ),
     "Training images (stains vary more with one and three)": (
         *(_variant(f"sac-images-{n}", f"{n}", images=n) for n in (1, 3, 10, 30)),
