@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from textwrap import fill
 
 import pandas as pd
 from matplotlib.figure import Figure
 
 SIZE = (7.2, 4.4)
 """Inches."""
+LETTERS = 18
+"""Of a line of words below an axis."""
 NAMES = {"sam-ft": "SAM-FT", "msa": "MSA", "unet": "U-Net alone", "sac": "SAC"}
 """What students are called in a legend."""
 
@@ -38,8 +41,7 @@ def ablations(table: pd.DataFrame, path: Path) -> None:
         places = range(len(lines))
         for score, title in (("dice", "Dice"), ("msa", "mSA")):
             axis.errorbar(places, lines[score], lines[f"{score}_sd"].fillna(0), marker="o", capsize=3, label=title)
-        turned = max(len(label) for label in lines["label"]) > 8
-        axis.set_xticks(places, lines["label"], rotation=20 if turned else 0, ha="right" if turned else "center")
+        axis.set_xticks(places, [fill(label, LETTERS) for label in lines["label"]], fontsize=8)
         axis.set_title(name, fontsize=10)
     for axis in axes[len(names) :]:
         axis.set_visible(False)
