@@ -27,7 +27,7 @@ class NucleiLesson(nn.Module):
     alone: first steps, in which the generator learns alone. features (P, C, h, w): embeddings of the quick mode's crops,
     which are looked up instead of computed; None computes them. joint: whether the generator learns on, with the others.
     heard: whether the loss of the masks reaches the generator, too. Its map is a part of every mask, and a nucleus's mask
-    is to be empty on its neighbours: so that loss would teach it to deny nuclei.
+    is to be empty on its neighbours, of which the generator's own loss says the opposite.
     """
 
     def __init__(

@@ -302,7 +302,7 @@ def test_a_click_on_a_missed_nucleus_finds_it(embedded, session):
         check_others_stayed(missed, after, {new})
         check_facts(after)
         found.append(iou(session.labels == number, after.labels == new))
-    assert min(found) > 0.5 and np.median(found) > 0.9
+    assert min(found) > 0.5 and np.median(found) > 0.9  # .55: two neighbours that were taken for one; a click finds one
 
 
 def test_a_new_nucleus_has_its_neighbours_points_as_negatives(embedded, session):

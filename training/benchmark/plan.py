@@ -19,7 +19,8 @@ class Student:
 
     changes: fields of SACConfig. The rest departs from SAC: without LoRA (`adapter`), with the base's decoder as it is
     (`decoder`), generator first and the others after it (`joint`), the masks' loss reaching the generator, too (`heard`),
-    on the first `images` of a shuffled training set (0: all), on a base whose weights are random (`base`), with heads that have not learnt scenes (`scenes`).
+    on the first `images` of a shuffled training set (0: all), on a base whose weights are random (`base`), with heads that
+    have not learnt scenes (`scenes`).
     """
 
     name: str
