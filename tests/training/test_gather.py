@@ -74,6 +74,14 @@ def test_a_set_whose_making_was_cut_short_is_not_there(tmp_path):
         TrainingSet(tmp_path)
 
 
+def test_who_reads_a_set_reads_on_while_it_is_made_anew(tmp_path):
+    """As two benchmarks with one folder do. A mapped table that is written over ends the process that reads it."""
+    former = gather([sample("former", image=GREY + 1)], tmp_path)
+    gather([sample("new"), sample("newer")], tmp_path)
+    assert former[0].name == "former" and (former[0].image == GREY + 1).all()
+    assert [kept.name for kept in TrainingSet(tmp_path)] == ["new", "newer"]
+
+
 def test_sizes_must_agree():
     with pytest.raises(DataError, match=r"a: the image is of \(40, 60\), its labels of \(40, 50\)"):
         Sample("a", GREY, np.zeros((40, 50), np.int32))

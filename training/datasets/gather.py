@@ -158,13 +158,15 @@ def gather(
 ) -> TrainingSet:
     """Writes samples, one by one, to `folder`, and what is wrong with those that come as an error.
 
-    `told` hears the name of each. The survey is written last: without it, the set is not there. Raises DataError where
-    nothing can be learnt from what came.
+    `told` hears the name of each. The survey is written last: without it, the set is not there. Who reads a former set
+    of the folder reads on: its table is replaced, not written over. Raises DataError where nothing can be learnt from
+    what came.
     """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / SURVEY).unlink(missing_ok=True)
+    partial = folder / f"{TABLE}.partial"
     facts, refused = [], []
-    with ArrowWriter(features=FEATURES, path=str(folder / TABLE), writer_batch_size=1) as table:
+    with ArrowWriter(features=FEATURES, path=str(partial), writer_batch_size=1) as table:
         for sample in brought:
             if isinstance(sample, DataError):
                 refused.append(str(sample))
@@ -177,6 +179,7 @@ def gather(
             facts.append(Facts.of(sample))
         if facts:
             table.finalize()
+            partial.replace(folder / TABLE)
     survey = Survey(tuple(facts), tuple(refused))
     (folder / SURVEY).write_text(json.dumps({"facts": [asdict(f) for f in facts], "refused": refused}))
     survey.check()
