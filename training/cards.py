@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sac import __version__, hub
-from sac.config import SACConfig
+from sac.config import NUCLEUS, SACConfig
 
 FREE = "cc0-1.0"
 
@@ -96,13 +96,14 @@ nuclei = segment(read_image("field.png"), hub.load("NAME"))
 
 def _limits(config: SACConfig) -> str:
     source = config.provenance
+    sought = "nuclei are" if config.microns <= NUCLEUS else "what it looks for is"
     checked = "" if "figures" in source else " How well it does was not measured on images that were held out."
     return f"""
 ## Limits
 
 It learnt from the data above and from nothing else: look at its outlines before you count on them for another stain, tissue,
-microscope or magnification.{checked} Pictures are scaled so that nuclei are about {config.diameter:g} pixels wide; where
-their size cannot be told from the picture, give the size of a pixel in µm. A mask's certainty is the model's own estimate. For
+microscope or magnification.{checked} Pictures are scaled so that {sought} about {config.diameter:g} pixels wide; where
+that cannot be told from the picture, give the size of a pixel in µm. A mask's certainty is the model's own estimate. For
 research, not for diagnosis.
 """
 
