@@ -52,6 +52,8 @@ def fit(out: Path, whole: TrainingSet, task: Task, resume: bool = False, told: T
     told("Loading the checkpoint")
     out.mkdir(parents=True, exist_ok=True)
     sac = begin(options.start, task.changes).learning(True, encoder=not options.quick).to(accelerator.device)
+    if options.microns:  # before and after are compared at the scale that this size suggests
+        sac.config = replace(sac.config, provenance=sac.config.provenance | {"microns": options.microns})
     learn, keep = divide(whole.survey.facts, options.hold_out)
     crops = Crops(Pieces(whole, learn), sac.config.diameter, sac.config.tile, options)
     with accelerator.main_process_first():

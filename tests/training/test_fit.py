@@ -13,9 +13,11 @@ from kills import interrupt
 from torch.utils.data import default_collate
 
 from sac import hub
-from sac.config import SACConfig
+from sac.config import NUCLEUS, SACConfig
 from sac.errors import TrainingError
+from sac.inference.segment import segment
 from training import embeddings as embedding
+from training import outcome
 from training.cards import sac_card
 from training.crops import Crops
 from training.datasets.division import Pieces, divide
@@ -262,6 +264,18 @@ def test_the_size_of_what_is_looked_for_is_handed_down_until_another_is_told():
     first = provenance({}, glands, (9, 1), None)
     assert first["microns"] == provenance(first, TASK, (5, 0), None)["microns"] == 80.0
     assert "microns" not in provenance({}, TASK, (5, 0), None)
+
+
+def test_before_and_after_are_each_compared_at_the_size_that_they_look_for(one, checkpoint, tmp_path, monkeypatch):
+    sizes = []
+
+    def seen(image, sac):
+        sizes.append(sac.config.microns)
+        return segment(image, sac)
+
+    monkeypatch.setattr(outcome, "segment", seen)
+    fitted(tmp_path, one, task(start=str(checkpoint), hold_out=0.1, steps=1, generator_steps=-1, microns=80.0))
+    assert sizes == [NUCLEUS, 80.0] and hub.config_of(str(tmp_path)).microns == 80.0
 
 
 def test_a_start_that_is_a_folder_without_a_title_is_called_by_its_name():
