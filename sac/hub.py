@@ -28,7 +28,7 @@ from sac.remote.downloads import Progress, silent
 from sac.tensors import check_fit, check_keys, check_rank, load_strictly, read_base, read_tensors
 
 WEIGHTS = Path(__file__).parent / "weights"
-EMBEDDED = ("nuclei", "nuclei-he")
+EMBEDDED = ("nuclei", "nuclei-he", "glands")
 DEFAULT = "nuclei"
 CONFIG, ADAPTER_CONFIG, ADAPTER, HEAD, CARD = (
     "sac_config.json", "adapter_config.json", "adapter_model.safetensors", "sac_head.safetensors", "README.md",

@@ -27,7 +27,7 @@ def add(commands: argparse._SubParsersAction) -> None:
     command.add_argument("images", nargs="+", type=Path, metavar="IMAGE", help="a file, or a folder or zip of files")
     command.add_argument("--out", type=Path, required=True, metavar="DIR")
     command.add_argument(
-        "--model", default=hub.DEFAULT, help="checkpoint: nuclei, nuclei-he, a folder, or owner/name[@revision]"
+        "--model", default=hub.DEFAULT, help=f"checkpoint: {', '.join(hub.EMBEDDED)}, a folder, or owner/name[@revision]"
     )
     command.add_argument("--mode", choices=MODES, default="instances")
     command.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1, mps")

@@ -23,7 +23,7 @@ from sac.images import Image
 from sac.inference.history import History
 from sac.inference.session import Session
 from sac.ui.cases.held import Held
-from sac.ui.models import title
+from sac.ui.models import NUCLEI, SOUGHT, title
 
 THUMBNAIL = (88, 66)
 
@@ -63,6 +63,11 @@ class Picture:
     @property
     def session(self) -> Session | None:
         return self.history.now if self.history else None
+
+    @property
+    def sought(self) -> str:
+        """What is found on it, in a word, by the checkpoint whose work is shown."""
+        return SOUGHT.get(self.shown[0], NUCLEI) if self.shown else NUCLEI
 
     @property
     def state(self) -> str:

@@ -18,7 +18,7 @@ from sac.ui.canvas import SegCanvas, Value
 from sac.ui.desk import PREVIEW, Desk, Picture, at
 from sac.ui.errors import shows_errors
 from sac.ui.orders import obey, order_of
-from sac.ui.told import figures, plain, summary, told
+from sac.ui.told import counted, figures, plain, summary, told
 
 
 class Handlers:
@@ -124,13 +124,14 @@ class Handlers:
         """Makes the chosen file of the picture shown, or the files of all pictures."""
         desk, what = at(desk), str(order_of(event).get("what"))
         if what == "all":
-            results = [p.result() for p in desk.pictures if p.session] or [desk.picture.result()]
+            pictures = [p for p in desk.pictures if p.session] or [desk.picture]
+            results = [p.result() for p in pictures]
             name, content = "segment-any-cell.zip", zipped_all(results)
         else:
-            results = [desk.picture.result()]
+            pictures, results = [desk.picture], [desk.picture.result()]
             name = f"{safe_stem(results[0].image.name)}.{what if what in FILES else 'zip'}"
             content = FILES[what](results[0]) if what in FILES else zipped(results[0])
-        said = f"{name}: {sum(len(result.found) for result in results)} nuclei"
+        said = f"{name}: {counted(pictures)}"
         file = self.canvas.file(content, name, inline=any(p.held for p in desk.pictures))
         return {"rev": desk.rev, "kind": "file", "file": file, "name": name, "said": said}
 

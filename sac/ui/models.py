@@ -14,7 +14,13 @@ from sac.config import data_folder
 from sac.errors import CheckpointError, OptionError
 from sac.remote.repository import NAME
 
-EMBEDDED = {"nuclei": "nuclei (general)", "nuclei-he": "nuclei-he (H&E, stains)"}
+EMBEDDED = {
+    "nuclei": "nuclei (general)",
+    "nuclei-he": "nuclei-he (H&E, stains)",
+    "glands": "glands (H&E, whole glands)",
+}
+NUCLEI, SOUGHT = "nuclei", {"glands": "glands"}
+"""What a checkpoint finds, in a word: nuclei, where nothing else is said."""
 OWN = re.compile(r"[0-9a-f]{16}")
 """Names of trained ones: as good as a key, as nobody guesses 64 bits."""
 ON_HUB = re.compile(rf"{NAME.pattern}(@\w[\w./-]*)?")

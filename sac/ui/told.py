@@ -6,6 +6,7 @@ import re
 
 from sac.ui import work
 from sac.ui.desk import Desk, Picture
+from sac.ui.models import NUCLEI
 
 
 def described(picture: Picture) -> str:
@@ -16,7 +17,7 @@ def described(picture: Picture) -> str:
         size = "whole slide of {1} × {0} px".format(*image.place.size)
     lines = [f"{plain(image.title)}: {size}", *map(escaped, image.notes)]
     if image.is_stained:
-        lines.append("It looks like stained tissue, for which there is the checkpoint nuclei-he.")
+        lines.append("It looks like stained tissue: the checkpoint nuclei-he finds its nuclei, glands its glands.")
     if image.microns is None:
         lines.append("The size of a pixel is not known: tell it above, for areas in µm² and for the right scale.")
     if image.channel < 0 and image.channels and image.values.shape[2] not in (1, 3):
@@ -34,18 +35,24 @@ def told(picture: Picture, seconds: float | None = None) -> str:
     time_taken = "" if seconds is None else f" in {seconds:.1f} s"
     return "  \n".join(
         [
-            f"**{len(session.nuclei)} nuclei**{time_taken}",
+            f"**{counted([picture])}**{time_taken}",
             plain(picture.image.title),
             *map(escaped, (*picture.image.notes, *session.notes)),
         ]
     )
 
 
+def counted(pictures: list[Picture]) -> str:
+    """How many were found on segmented pictures, and of what: "9 nuclei, 4 glands"."""
+    words = dict.fromkeys(p.sought for p in pictures) or [NUCLEI]
+    return ", ".join(f"{sum(len(p.session.nuclei) for p in pictures if p.sought == word)} {word}" for word in words)
+
+
 def summary(desk: Desk) -> str:
     """What came of "segment all": counts, and one line for each that could not be done."""
     done = [p for p in desk.pictures if p.session]
     lines = [f"**{len(done)} of {len(desk.pictures)} images segmented**"]
-    lines += [f"{sum(len(p.session.nuclei) for p in done)} nuclei in all"]
+    lines += [f"{counted(done)} in all"]
     return "  \n".join(lines + [escaped(p.trouble) for p in desk.pictures if p.trouble])
 
 

@@ -20,6 +20,6 @@ def test_what_came_from_the_hub_stays_in_the_lists(tmp_path, monkeypatch, brough
     desk.models = brought
     request = gr.Request(Request({"type": "http", "headers": [(b"host", b"localhost")], "client": ("127.0.0.1", 5000)}))
     to_start_from, to_segment_with = teach.offer(desk, "key", request)
-    assert [name for _, name in to_start_from["choices"]] == ["nuclei", "nuclei-he", *brought]
+    assert [name for _, name in to_start_from["choices"]] == ["nuclei", "nuclei-he", "glands", *brought]
     assert to_segment_with == to_start_from and "value" not in to_segment_with
-    assert teach.offer(None, "key", request)[0]["choices"] == to_start_from["choices"][:2]
+    assert teach.offer(None, "key", request)[0]["choices"] == to_start_from["choices"][:3]

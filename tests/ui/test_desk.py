@@ -19,7 +19,9 @@ from sac.inference.instances import from_mask
 from sac.inference.session import Session
 from sac.prompts import Prompts
 from sac.ui import desk
+from sac.ui.canvas import strip
 from sac.ui.desk import DESKS, THUMBNAIL, Desk, Picture
+from sac.ui.told import counted, summary, told
 
 NUCLEI, SEMANTIC = ("nuclei", "instances"), ("nuclei", "semantic")
 
@@ -178,6 +180,16 @@ def test_work_is_kept_under_each_model_and_mode():
         picture.shown = variant
         kept[variant] = (len(picture.session.nuclei), picture.state)
     assert kept == {NUCLEI: (1, "segmented"), SEMANTIC: (2, "segmented"), other: (1, "edited")}
+
+
+def test_what_is_found_has_the_name_of_what_the_checkpoint_looks_for():
+    desk = desk_of("a", "b", "c")
+    first, second, third = desk.pictures
+    first.begin(NUCLEI, squares((5, 5)))
+    second.begin(("glands", "instances"), squares((5, 5), (30, 20)))
+    assert [card["sought"] for card in strip(desk)] == ["nuclei", "glands", "nuclei"]
+    assert told(first).startswith("**1 nuclei**") and told(second).startswith("**2 glands**")
+    assert "1 nuclei, 2 glands in all" in summary(desk) and counted([]) == "0 nuclei"
 
 
 def test_a_variant_without_work_shows_none():

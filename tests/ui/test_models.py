@@ -73,7 +73,7 @@ def test_one_of_the_hub_is_called_by_its_name_and_the_begin_of_its_commit():
 
 def test_choices_are_the_embedded_ones_and_ones_own(trained):
     trained(title="mine")
-    assert [name for _, name in models.choices([])] == ["nuclei", "nuclei-he"]
+    assert [name for _, name in models.choices([])] == ["nuclei", "nuclei-he", "glands"]
     assert models.choices([NAME])[-1] == ("mine", NAME)
     assert models.choices([NAME, "nuclei", NAME]) == models.choices([NAME])
 
@@ -94,12 +94,12 @@ def test_without_it_the_page_chooses(monkeypatch):
     assert models.default() == hub.DEFAULT and models.preferred("nuclei-he") == "nuclei-he"
 
 
-@pytest.mark.parametrize("name", ["nuclei", "nuclei-he", f"ada/cells@{'1' * 40}"])
+@pytest.mark.parametrize("name", ["nuclei", "nuclei-he", "glands", f"ada/cells@{'1' * 40}"])
 def test_it_is_the_default_and_the_first_choice(monkeypatch, name):
     monkeypatch.setenv("SAC_MODEL", name)
     assert models.default() == models.preferred("nuclei") == models.preferred("nuclei-he") == name
     names = [name for _, name in models.choices([])]
-    assert names[0] == name and sorted(names) == sorted({name, "nuclei", "nuclei-he"})
+    assert names[0] == name and sorted(names) == sorted({name, "nuclei", "nuclei-he", "glands"})
 
 
 def test_a_folders_path_is_never_told(folder):

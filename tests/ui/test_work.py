@@ -158,9 +158,9 @@ def test_progress_is_told_in_order(image, embedded_images):
 
 @pytest.mark.parametrize("model", ["tiny", "", "../nuclei", "somebody/model", "Nuclei"])
 def test_no_other_model_is_ever_loaded(image, model):
-    with pytest.raises(OptionError, match="nuclei, nuclei-he"):
+    with pytest.raises(OptionError, match="nuclei, nuclei-he, glands"):
         work.segmented(Picture.of(image), model, SegmentOptions())
-    with pytest.raises(OptionError, match="nuclei, nuclei-he"):
+    with pytest.raises(OptionError, match="nuclei, nuclei-he, glands"):
         work.segment_file(image, model, "instances")
 
 

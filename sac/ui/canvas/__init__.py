@@ -76,6 +76,7 @@ class SegCanvas(gr.HTML):
         session = picture.session
         return {
             "mode": session.options.mode,
+            "sought": picture.sought,
             "labels": self.label_file(session.labels, inline=picture.held is not None),
             **_facts(session),
             **_steps(picture),
@@ -124,6 +125,7 @@ def strip(desk: Desk) -> list[Value]:
             "name": picture.image.title,
             "state": picture.state,
             "nuclei": len(picture.session.nuclei) if picture.session else None,
+            "sought": picture.sought,
             "thumbnail": picture.thumbnail,
         }
         for picture in desk.pictures

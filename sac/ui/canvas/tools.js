@@ -50,7 +50,7 @@ function showSelected() {
   const point = shown?.points?.[chosenPoint]
   bar.hidden = !n && !point
   if (bar.hidden) return
-  const told = chosen.length > 1 ? `${chosen.length} nuclei selected` : fact ? describe(n) : n ? `Nothing found at this point yet: add points, or drag a box` : 'Prompt'
+  const told = chosen.length > 1 ? `${chosen.length} ${shown.sought} selected` : fact ? describe(n) : n ? `Nothing found at this point yet: add points, or drag a box` : 'Prompt'
   bar.firstChild.textContent = told
   button('accept').hidden = !fact || chosen.length > 1 || fact[8]
   button('point').hidden = !point
@@ -189,7 +189,7 @@ function review(acceptFirst) {
   }
   const open = uncertain()
   const n = open.find(m => m !== mine) ?? open[0]
-  if (!n) { select(0); return say('No uncertain nuclei are left.') }
+  if (!n) { select(0); return say(`No uncertain ${shown?.sought ?? 'nuclei'} are left.`) }
   select(n)
   goTo(n)
 }
@@ -303,7 +303,7 @@ function showStrip(value) {
     picture.src = card.thumbnail
     picture.alt = ''
     name.textContent = show.title = card.name
-    state.textContent = card.nuclei === null ? card.state : `${card.nuclei} nuclei${card.state === 'edited' ? ' · edited' : ''}`
+    state.textContent = card.nuclei === null ? card.state : `${card.nuclei} ${card.sought}${card.state === 'edited' ? ' · edited' : ''}`
     show.append(picture, name, state)
     show.addEventListener('click', () => trigger('show', { index }))
     away.className = 'sac-remove'

@@ -152,7 +152,7 @@ function refresh(rev) {
   showSelected()
   refreshCase()
   if (work) {
-    live.textContent = `${nuclei} nuclei · ${positive} positive and ${negative} negative prompts`
+    live.textContent = `${nuclei} ${shown.sought} · ${positive} positive and ${negative} negative prompts`
     live.classList.remove('sac-warns')
     view.setAttribute('aria-label', `${shown.name}: ${live.textContent}`)
   } else {
