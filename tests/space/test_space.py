@@ -5,6 +5,8 @@ from pathlib import Path
 
 import yaml
 
+from sac import hub
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -24,5 +26,8 @@ def test_every_requirement_is_pinned():
 
 
 def test_embedded_weights_stay_small():
-    total = sum(f.stat().st_size for f in (ROOT / "sac" / "weights").rglob("*") if f.is_file())
-    assert 5e6 < total <= 25e6
+    """Base and one checkpoint, which is what a picture takes; and all of them, which is what a clone takes."""
+    sizes = {d.name: sum(f.stat().st_size for f in d.iterdir()) for d in (ROOT / "sac" / "weights").iterdir()}
+    assert sizes.keys() == {"tiny", "start", *hub.EMBEDDED}
+    assert all(5e6 < sizes["tiny"] + sizes[name] <= 15e6 for name in hub.EMBEDDED)
+    assert sum(sizes.values()) <= 30e6
