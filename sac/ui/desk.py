@@ -23,7 +23,7 @@ from sac.images import Image
 from sac.inference.history import History
 from sac.inference.session import Session
 from sac.ui.cases.held import Held
-from sac.ui.models import NUCLEI, SOUGHT, title
+from sac.ui.models import sought, title
 
 THUMBNAIL = (88, 66)
 
@@ -67,7 +67,7 @@ class Picture:
     @property
     def sought(self) -> str:
         """What is found on it, in a word, by the checkpoint whose work is shown."""
-        return SOUGHT.get(self.shown[0], NUCLEI) if self.shown else NUCLEI
+        return sought(self.shown[0] if self.shown else "")
 
     @property
     def state(self) -> str:

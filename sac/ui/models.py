@@ -19,8 +19,6 @@ EMBEDDED = {
     "nuclei-he": "nuclei-he (H&E, stains)",
     "glands": "glands (H&E, whole glands)",
 }
-NUCLEI, SOUGHT = "nuclei", {"glands": "glands"}
-"""What a checkpoint finds, in a word: nuclei, where nothing else is said."""
 OWN = re.compile(r"[0-9a-f]{16}")
 """Names of trained ones: as good as a key, as nobody guesses 64 bits."""
 ON_HUB = re.compile(rf"{NAME.pattern}(@\w[\w./-]*)?")
@@ -101,6 +99,11 @@ def title(model: str) -> str:
         return _title_in(_folder(model)) or "untitled"
     except FileNotFoundError:
         return GONE
+
+
+def sought(model: str) -> str:
+    """What a checkpoint finds, in a word."""
+    return "glands" if model == "glands" else "nuclei"
 
 
 def choices(more: Iterable[str]) -> list[tuple[str, str]]:

@@ -6,7 +6,6 @@ import re
 
 from sac.ui import work
 from sac.ui.desk import Desk, Picture
-from sac.ui.models import NUCLEI
 
 
 def described(picture: Picture) -> str:
@@ -44,7 +43,7 @@ def told(picture: Picture, seconds: float | None = None) -> str:
 
 def counted(pictures: list[Picture]) -> str:
     """How many were found on segmented pictures, and of what: "9 nuclei, 4 glands"."""
-    words = dict.fromkeys(p.sought for p in pictures) or [NUCLEI]
+    words = dict.fromkeys(p.sought for p in pictures)
     return ", ".join(f"{sum(len(p.session.nuclei) for p in pictures if p.sought == word)} {word}" for word in words)
 
 
@@ -52,7 +51,8 @@ def summary(desk: Desk) -> str:
     """What came of "segment all": counts, and one line for each that could not be done."""
     done = [p for p in desk.pictures if p.session]
     lines = [f"**{len(done)} of {len(desk.pictures)} images segmented**"]
-    lines += [f"{counted(done)} in all"]
+    if done:
+        lines.append(f"{counted(done)} in all")
     return "  \n".join(lines + [escaped(p.trouble) for p in desk.pictures if p.trouble])
 
 
