@@ -9,7 +9,7 @@ import numpy as np
 
 from sac.config import SegmentOptions
 from sac.images import Image
-from sac.inference.instances import Instances, from_mask, merge
+from sac.inference.instances import Instances, from_mask, merge, smoothed
 from sac.inference.predictor import Embedding, decode, decode_semantic, embed
 from sac.inference.scale import estimate_scale
 from sac.model.sac import SAC
@@ -54,7 +54,8 @@ def answer(sac: SAC, embedding: Embedding, prompts: Prompts, options: SegmentOpt
     """What SAM's decoder makes of prompts: where an edit re-enters."""
     if options.mode == "instances":
         found = merge(decode(sac, embedding, prompts, options), prompts, embedding.size, options)
-        return replace(found, labels=spread(found.labels, embedding.nuclei_map)) if options.adapted else found
+        whole = smoothed(spread(found.labels, embedding.nuclei_map)) if options.adapted else found.labels
+        return replace(found, labels=whole)
     return from_mask(decode_semantic(sac, embedding, prompts, options), prompts)
 
 

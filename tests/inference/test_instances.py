@@ -5,9 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from scipy import ndimage
+from skimage.measure import perimeter
 
 from sac.config import SegmentOptions
-from sac.inference.instances import Instances, Mask, from_mask, merge, stability
+from sac.inference.instances import Instances, Mask, from_mask, merge, smoothed, stability
 from sac.prompts import Prompts
 
 SIZE = (40, 60)
@@ -143,6 +144,38 @@ def test_whatever_the_masks_nuclei_are_whole_and_numbered_by_certainty(seed):
         assert ndimage.label(mine)[1] == 1
         holes = ndimage.binary_fill_holes(mine) & ~mine
         assert (found.labels[holes] > 0).all()
+
+
+def test_a_ragged_border_becomes_smooth_and_the_nucleus_keeps_its_size():
+    rows, columns = np.ogrid[:60, :60]
+    round_one = np.hypot(rows - 30, columns - 30) < 20
+    rough = ndimage.gaussian_filter(np.random.default_rng(0).normal(size=(60, 60)), 1) * 8
+    ragged = np.hypot(rows - 30, columns - 30) + rough < 20
+    ragged = ndimage.label(ragged)[0] == 1
+    smooth = smoothed(ragged.astype(np.int32)) == 1
+    assert perimeter(ragged) > 1.5 * perimeter(round_one)
+    assert perimeter(smooth) < 1.1 * perimeter(round_one)
+    assert smooth.sum() == pytest.approx(ragged.sum(), rel=0.03)
+    assert (smooth & round_one).sum() / (smooth | round_one).sum() > 0.9
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_smoothing_loses_no_nucleus_and_leaves_each_whole(seed):
+    masks = random_masks(seed)
+    before = merge(masks, asked(len(masks)), SIZE, OPTIONS).labels
+    after = smoothed(before)
+    assert np.unique(after).tolist() == np.unique(before).tolist()
+    assert all(ndimage.label(after == number)[1] == 1 for number in np.unique(after)[1:])
+
+
+def test_what_is_thin_is_not_smoothed_away():
+    labels = np.zeros((400, 400), np.int32)
+    labels[10, 10:390] = 1
+    labels[100:200, 100:200] = 2
+    labels[150, 150] = 3
+    after = smoothed(labels)
+    assert (after[10] == 1).sum() == 380
+    assert np.unique(after).tolist() == [0, 1, 2, 3]
 
 
 def test_the_order_of_masks_does_not_matter():
