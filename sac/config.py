@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal
@@ -19,6 +20,8 @@ KINDS = ("both", "positive", "negative")
 BASES = ("tiny", "vit_b", "vit_l", "vit_h")
 NUCLEUS = 12.0
 """µm: diameter of a large nucleus."""
+FINDS = re.compile(r"[a-z][a-z -]{1,29}")
+"""Words for what a checkpoint finds: pages, cards and commands say them."""
 
 
 @dataclass(frozen=True)
@@ -78,11 +81,18 @@ class SACConfig:
             raise OptionError("base_sha256 must be text and provenance an object")
         if not _within(self.microns, 0.1, 10_000, int, float):
             raise OptionError(f"microns {self.microns!r} of the provenance is not a size in µm")
+        if not isinstance(self.finds, str) or not FINDS.fullmatch(self.finds):
+            raise OptionError(f"finds {self.finds!r:.60} of the provenance is not a word such as glands")
 
     @property
     def microns(self) -> float:
         """Diameter, in µm, of what it looks for: what its training was told, else that of a large nucleus."""
         return self.provenance.get("microns", NUCLEUS)
+
+    @property
+    def finds(self) -> str:
+        """What it looks for, in a word: what its training was told, else nuclei, or objects where they are larger."""
+        return self.provenance.get("finds", "nuclei" if self.microns <= NUCLEUS else "objects")
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)

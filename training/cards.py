@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sac import __version__, hub
-from sac.config import NUCLEUS, SACConfig
+from sac.config import SACConfig
 
 FREE = "cc0-1.0"
 
@@ -48,7 +48,7 @@ def sac_card(title: str, config: SACConfig) -> str:
 license: {source["licence"]}
 library_name: segment-any-cell
 pipeline_tag: image-segmentation
-{_base_model(config)}tags: [segment-anything, mask-generation, lora, nuclei, microscopy]
+{_base_model(config)}tags: [segment-anything, mask-generation, lora, {config.finds}, microscopy]
 ---
 # {title}
 
@@ -65,7 +65,7 @@ arXiv 2401.13220; no figure here is the paper's.
 | images of it | {source["images"]}, and {source["held_out"]} held out |
 | seed | {source["seed"]} |
 | software | segment-any-cell {source["version"]} |
-{_figures(source)}{_use()}{_limits(config)}"""
+{_figures(source)}{_use(config)}{_limits(config)}"""
 
 
 def _base_model(config: SACConfig) -> str:
@@ -74,8 +74,8 @@ def _base_model(config: SACConfig) -> str:
     return f"base_model: {named}\nbase_model_relation: adapter\n" if named else ""
 
 
-def _use() -> str:
-    return """
+def _use(config: SACConfig) -> str:
+    return f"""
 ## How to use it
 
 With the program Segment Any Cell; NAME is this folder, or owner/name once it is on the Hub:
@@ -89,20 +89,19 @@ from sac import hub
 from sac.images import read_image
 from sac.inference.segment import segment
 
-nuclei = segment(read_image("field.png"), hub.load("NAME"))
+{config.finds.replace(" ", "_").replace("-", "_")} = segment(read_image("field.png"), hub.load("NAME"))
 ```
 """
 
 
 def _limits(config: SACConfig) -> str:
     source = config.provenance
-    sought = "nuclei are" if config.microns <= NUCLEUS else "what it looks for is"
     checked = "" if "figures" in source else " How well it does was not measured on images that were held out."
     return f"""
 ## Limits
 
 It learnt from the data above and from nothing else: look at its outlines before you count on them for another stain, tissue,
-microscope or magnification.{checked} Pictures are scaled so that {sought} about {config.diameter:g} pixels wide; where
+microscope or magnification.{checked} Pictures are scaled so that {config.finds} are about {config.diameter:g} pixels wide; where
 that cannot be told from the picture, give the size of a pixel in µm. A mask's certainty is the model's own estimate. For
 research, not for diagnosis.
 """

@@ -121,7 +121,7 @@ def provenance(before: dict, task: Task, counts: tuple[int, int], outcome: Outco
     """
     options = task.options
     figures = {} if outcome is None else {"figures": outcome.figures()}
-    size = options.microns or before.get("microns")
+    size, finds = options.microns or before.get("microns"), options.finds or before.get("finds")
     return {
         "data": list(dict.fromkeys([*before.get("data", []), *task.data])),
         "images": counts[0],
@@ -134,5 +134,6 @@ def provenance(before: dict, task: Task, counts: tuple[int, int], outcome: Outco
         "seed": options.seed,
         "version": __version__,
         **({"microns": size} if size else {}),
+        **({"finds": finds} if finds else {}),
         **figures,
     }

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
+from sac.config import FINDS
 from sac.errors import OptionError
 
 
@@ -38,6 +39,9 @@ class FitOptions:
     microns: float = 0.0
     """Diameter, in µm, of what is to be found, where it is no nucleus: the first guess in a picture whose pixels have a
     known size. 0: that of the checkpoint it starts from, or of a large nucleus."""
+    finds: str = ""
+    """What is to be found, in the plural, such as glands: pages and cards say it. "": that of the checkpoint it starts
+    from, or nuclei."""
     seed: int = 0
     save_every: int = 50
     """Steps between two saved states."""
@@ -53,6 +57,8 @@ class FitOptions:
                 raise OptionError(f"{words} {value} is outside {least} to {most}")
         if not LICENCE.fullmatch(self.licence):
             raise OptionError(f"licence {self.licence!r} is not an identifier such as cc-by-4.0")
+        if self.finds and not FINDS.fullmatch(self.finds):
+            raise OptionError(f"finds {self.finds!r} is not a word such as glands: 2 to 30 small letters of a to z")
 
     @property
     def alone(self) -> int:

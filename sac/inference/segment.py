@@ -25,7 +25,7 @@ def segment(
     embedding = embed_image(image, sac, options, progress)
     progress(0.6, "Decoding masks")
     found = segment_embedded(sac, embedding, options)
-    progress(1.0, f"{len(found)} nuclei")
+    progress(1.0, f"{len(found)} {sac.config.finds}")
     return found
 
 

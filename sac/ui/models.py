@@ -7,6 +7,8 @@ import json
 import os
 import re
 from collections.abc import Iterable
+from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
 
 from sac import hub
@@ -102,8 +104,10 @@ def title(model: str) -> str:
 
 
 def sought(model: str) -> str:
-    """What a checkpoint finds, in a word."""
-    return "glands" if model == "glands" else "nuclei"
+    """What a checkpoint finds, in a word; nuclei where it is not here."""
+    with suppress(OptionError, CheckpointError):
+        return _finds(place(model))
+    return "nuclei"
 
 
 def choices(more: Iterable[str]) -> list[tuple[str, str]]:
@@ -115,6 +119,11 @@ def choices(more: Iterable[str]) -> list[tuple[str, str]]:
 def _is_here(pinned: str) -> bool:
     """Whether it can be loaded without the network: itself, and the base below it."""
     return hub.at_hand(pinned) and hub.base_at_hand(hub.config_of(pinned).base)
+
+
+@lru_cache(maxsize=64)
+def _finds(place: str) -> str:
+    return hub.config_of(place).finds
 
 
 def _title_in(folder: Path) -> str:

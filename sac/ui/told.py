@@ -62,7 +62,7 @@ def figures(picture: Picture) -> str:
         return ""
     heads = {"dice": "Dice", "iou": "IoU", "aji": "AJI", "pq": "PQ", "f1": "F1", "msa": "mSA"}
     against = "SAC, as shown" if picture.truth is None else "the ground truth"
-    lines = [f"Scores against {against}", "", f"| | nuclei | {' | '.join(heads.values())} |", "|---" * 8 + "|"]
+    lines = [f"Scores against {against}", "", f"| | {picture.sought} | {' | '.join(heads.values())} |", "|---" * 8 + "|"]
     for row in work.figures(picture):
         cells = [f"{row[k]:.3f}" if k in row else "" for k in heads]
         lines.append(f"| {row['method']} | {row['nuclei']} | {' | '.join(cells)} |")

@@ -259,11 +259,21 @@ def test_provenance_keeps_what_came_before():
     assert card.count("| trained before |") == 2 and "Figures" not in card
 
 
-def test_the_size_of_what_is_looked_for_is_handed_down_until_another_is_told():
-    glands = replace(TASK, options=replace(OPTIONS, microns=80.0))
-    first = provenance({}, glands, (9, 1), None)
-    assert first["microns"] == provenance(first, TASK, (5, 0), None)["microns"] == 80.0
-    assert "microns" not in provenance({}, TASK, (5, 0), None)
+@pytest.mark.parametrize("name, told, other", [("microns", 80.0, 12.0), ("finds", "glands", "nuclei")])
+def test_what_is_looked_for_and_its_size_are_handed_down_until_others_are_told(name, told, other):
+    def taught(before, **options):
+        return provenance(before, replace(TASK, options=replace(OPTIONS, **options)), (9, 1), None)
+
+    first = taught({}, **{name: told})
+    assert first[name] == taught(first)[name] == told
+    assert taught(first, **{name: other})[name] == other
+    assert name not in taught({})
+
+
+def test_the_card_says_what_is_looked_for():
+    taught = provenance({}, replace(TASK, options=replace(OPTIONS, finds="glands", microns=80.0)), (9, 1), None)
+    card = sac_card("mine", SACConfig(provenance=taught, diameter=40.0))
+    assert "scaled so that glands are about 40 pixels wide" in card and "lora, glands, microscopy" in card
 
 
 def test_before_and_after_are_each_compared_at_the_size_that_they_look_for(one, checkpoint, tmp_path, monkeypatch):

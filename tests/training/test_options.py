@@ -29,6 +29,7 @@ from training.options import RANGES, FitOptions, Task
         ({"seed": -1}, "seed -1 is outside"),
         ({"licence": "mine\ntags: [other]"}, "is not an identifier"),
         ({"licence": ""}, "is not an identifier"),
+        ({"finds": "glands]\nlicense: mit"}, "is not a word such as glands"),
     ],
 )
 def test_what_is_out_of_range_is_said(told, words):

@@ -8,6 +8,7 @@ import shutil
 import pytest
 
 from sac import hub
+from sac.config import SACConfig
 from sac.errors import CheckpointError, OptionError
 from sac.ui import models
 
@@ -50,6 +51,15 @@ def test_a_training_without_a_checkpoint_yet_has_no_place(trained):
     (trained() / "sac_config.json").unlink()
     with pytest.raises(OptionError, match="unknown model"):
         models.place(NAME)
+
+
+def test_what_a_checkpoint_finds_is_what_it_says(trained):
+    told = SACConfig(provenance={"finds": "islets", "microns": 150.0})
+    (trained() / "sac_config.json").write_text(json.dumps(told.to_json()))
+    trained("f" * 16)
+    assert [models.sought(name) for name in ("nuclei", "nuclei-he", "glands")] == ["nuclei", "nuclei", "glands"]
+    assert models.sought(NAME) == "islets"
+    assert models.sought("f" * 16) == models.sought("e" * 16) == models.sought("") == "nuclei"  # broken, gone, none
 
 
 def test_titles(trained):

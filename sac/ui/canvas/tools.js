@@ -57,11 +57,14 @@ function showSelected() {
   if (point) button('point').textContent = `Switch ${point[3] ? 'your' : 'automatic'} point ${point[4] ? 'off' : 'on'}`
 }
 
+// "nuclei" -> "Nucleus", "glands" -> "Gland"
+const one = many => (many === 'nuclei' ? 'nucleus' : many.replace(/s$/, '')).replace(/^./, letter => letter.toUpperCase())
+
 function describe(n) {
   const [, , , , area, certainty, stability, origin, accepted] = shown.nuclei[n]
   const size = shown.microns ? `${(area * shown.microns ** 2).toFixed(1)} µm²` : `${area} px`
   const sure = shown.mode === 'instances' ? ` · certainty ${certainty.toFixed(2)} · stability ${stability.toFixed(2)}` : ''
-  return `Nucleus ${n} · ${size}${sure} · ${accepted ? 'accepted' : origin}`
+  return `${one(shown.sought)} ${n} · ${size}${sure} · ${accepted ? 'accepted' : origin}`
 }
 
 // A click on a nucleus selects it; on the ground it starts a new one. `extend`: the point is for the selected one.

@@ -142,7 +142,7 @@ def is_usable(link: LinkFacts) -> bool:
 def version_words(version: Version) -> str:
     by = f" by {version.author}" if version.author else ""
     beside = f", beside {version.beside}" if version.beside else ""
-    return f"{version.number}{by}{beside}: {version.nuclei} nuclei, {moment(version.at)}"
+    return f"{version.number}{by}{beside}: {version.nuclei} found, {moment(version.at)}"
 
 
 def link_words(link: LinkFacts) -> str:

@@ -32,7 +32,7 @@ function card(facts) {
     deed('Duplicate', `Duplicate ${facts.name}`, () => order('duplicate')),
     deed('Download', `Download ${facts.name}`, () => order('download')),
     deed('Delete', `Delete ${facts.name} for good`, button => sure(button, () => order('delete'))))
-  about.append(name, made('small', `${facts.nuclei} nuclei · version ${facts.version}${facts.author ? ` by ${facts.author}` : ''}`), made('small', when), deeds)
+  about.append(name, made('small', `${facts.nuclei} found · version ${facts.version}${facts.author ? ` by ${facts.author}` : ''}`), made('small', when), deeds)
   item.append(picture, about)
   return item
 }
