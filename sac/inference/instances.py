@@ -102,7 +102,16 @@ def merge(masks: list[Mask], prompts: Prompts, size: tuple[int, int], options: S
         prompts=prompts,
         prompt=np.array([m.prompt for m in chosen], np.int64),
         origin=("automatic",) * len(chosen),
+        notes=_none_sure(masks, options.certainty),
     )
+
+
+def _none_sure(masks: list[Mask], least: float) -> tuple[str, ...]:
+    """What is to be said where masks were decoded and every one was dropped for its certainty."""
+    surest = max((mask.certainty for mask in masks), default=least)
+    if surest >= least:
+        return ()
+    return (f"no mask is certain enough: the surest of {len(masks)} has {surest:.2f}, and {least:.2f} is the least",)
 
 
 def _distinct(masks: list[Mask], size: tuple[int, int]) -> list[Mask]:

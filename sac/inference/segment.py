@@ -40,7 +40,7 @@ def embed_image(image: Image, sac: SAC, options: SegmentOptions, progress: Progr
 def segment_embedded(sac: SAC, embedding: Embedding, options: SegmentOptions) -> Instances:
     """The fast half: automatic prompts and what the decoder makes of them."""
     found = answer(sac, embedding, auto_prompts(sac, embedding, options), options)
-    return replace(found, notes=_scale_note(embedding.scale))
+    return replace(found, notes=(*_scale_note(embedding.scale), *found.notes))
 
 
 def auto_prompts(sac: SAC, embedding: Embedding, options: SegmentOptions) -> Prompts:

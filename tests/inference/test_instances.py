@@ -64,6 +64,12 @@ def test_low_certainty_is_dropped():
     assert found.prompt.tolist() == [1] and (found.labels > 0).sum() == 64
 
 
+def test_where_no_mask_is_certain_enough_it_is_said():
+    unsure = [box(5, 5, 8, 8, 0.38), box(20, 5, 8, 8, 0.1)]
+    assert merged(*unsure).notes == ("no mask is certain enough: the surest of 2 has 0.38, and 0.40 is the least",)
+    assert merged(*unsure, box(35, 5, 8, 8, 0.4)).notes == merged().notes == ()
+
+
 def test_numbers_stay_dense_when_a_nucleus_loses_all_its_pixels():
     covered = box(10, 5, 10, 10, 0.8, 1, logit=1.0)
     found = merged(box(2, 5, 10, 10, 0.9, 0, logit=2.0), covered, box(12, 5, 40, 10, 0.7, 2, logit=3.0))
