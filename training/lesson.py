@@ -17,6 +17,8 @@ from training.prompting import Frame, decoding_losses, pixel_windows, token_prom
 
 MAP_SHARE = 0.9
 """Share of steps in which the decoder sees the generator's map, as it does at work."""
+GENERATOR = "sac.generator."
+"""How the names of the generator's weights begin in a NucleiLesson. By default it shares no loss with the others."""
 SEMANTIC_SHARE = 0.35
 """Share of steps that also decode all nuclei at once."""
 

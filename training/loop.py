@@ -52,13 +52,22 @@ class Course:
     """What is learnt, from what, how long, and the folder that its log and state lie in.
 
     lesson: its forward takes (batch, step) and returns named losses. `examples[k]` is a pure function of k; batch s is
-    made of examples s*batch to (s+1)*batch, whatever the number of processes.
+    made of examples s*batch to (s+1)*batch, whatever the number of processes. apart: the beginning of the names of weights
+    whose gradients are clipped by themselves: those of a network that shares no loss with the others. Clipped together, the
+    steep losses of one all but stop the other.
     """
 
     lesson: nn.Module
     examples: Dataset
     schedule: Schedule
     out: Path
+    apart: str = ""
+
+    @property
+    def networks(self) -> list[list[nn.Parameter]]:
+        """Weights that learn, in groups whose gradients are clipped together."""
+        learnt = [(name.startswith(self.apart), w) for name, w in self.lesson.named_parameters() if w.requires_grad]
+        return [group for side in (True, False) if (group := [w for is_apart, w in learnt if is_apart == side])]
 
 
 class Watcher:
@@ -112,6 +121,7 @@ def run(accelerator: Accelerator, course: Course, resume: bool, watcher: Watcher
     learnt = [p for p in course.lesson.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(learnt, lr=schedule.learning_rate, weight_decay=0.01)
     model, optimizer = accelerator.prepare(course.lesson, optimizer)
+    learner = _Learner(accelerator, model, optimizer, course.networks, schedule)
     _save_what_changes(accelerator)
     accelerator.register_for_checkpointing(watcher)
     first = _load_state(accelerator, out) if resume else _clear_states(accelerator, out)
@@ -122,7 +132,7 @@ def run(accelerator: Accelerator, course: Course, resume: bool, watcher: Watcher
     model.train()
     verdict = _agreed(accelerator, watcher)
     for step, batch in enumerate(loader if not verdict else (), start=first + 1):
-        losses = _step(accelerator, model, optimizer, batch, step - 1, schedule)
+        losses = learner.step(batch, step - 1)
         bar.set_postfix({k: f"{v:.3f}" for k, v in losses.items()}, refresh=False)
         bar.update()
         if accelerator.is_main_process:
@@ -143,25 +153,36 @@ def _loader(course: Course, first: int) -> DataLoader:
     return DataLoader(Subset(course.examples, rows), batch_size=batch, num_workers=1, prefetch_factor=4)
 
 
-def _step(accelerator, model, optimizer, batch, step: int, schedule: Schedule) -> dict[str, float]:
-    for group in optimizer.param_groups:
-        group["lr"] = schedule.rate(step)
-    losses: dict[str, Tensor] = model(batch, step)
-    total = sum(losses.values())
-    _check_finite("loss", accelerator.reduce(total.detach()), step, schedule)
-    accelerator.backward(total)
-    _check_finite("gradient", accelerator.clip_grad_norm_(model.parameters(), GRADIENT_NORM), step, schedule)
-    optimizer.step()
-    optimizer.zero_grad()
-    return {name: value.item() for name, value in losses.items()}
+@dataclass(frozen=True)
+class _Learner:
+    """Who takes the steps. networks: weights in groups, as `Course` has them."""
 
+    accelerator: Accelerator
+    model: nn.Module
+    optimizer: torch.optim.Optimizer
+    networks: list[list[nn.Parameter]]
+    schedule: Schedule
 
-def _check_finite(what: str, value: Tensor, step: int, schedule: Schedule) -> None:
-    if not torch.isfinite(value):
-        raise TrainingError(
-            f"the {what} became {value.item()} at step {step + 1}: try a learning rate below "
-            f"{schedule.learning_rate:g}; the last saved state is kept"
-        )
+    def step(self, batch: dict[str, Tensor], step: int) -> dict[str, float]:
+        """One step, the first being 0. Returns the losses; raises TrainingError where one, or a gradient, is not finite."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.schedule.rate(step)
+        losses: dict[str, Tensor] = self.model(batch, step)
+        total = sum(losses.values())
+        self._check_finite("loss", self.accelerator.reduce(total.detach()), step)
+        self.accelerator.backward(total)
+        for weights in self.networks:
+            self._check_finite("gradient", self.accelerator.clip_grad_norm_(weights, GRADIENT_NORM), step)
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        return {name: value.item() for name, value in losses.items()}
+
+    def _check_finite(self, what: str, value: Tensor, step: int) -> None:
+        if not torch.isfinite(value):
+            raise TrainingError(
+                f"the {what} became {value.item()} at step {step + 1}: try a learning rate below "
+                f"{self.schedule.learning_rate:g}; the last saved state is kept"
+            )
 
 
 def _agreed(accelerator: Accelerator, watcher: Watcher) -> str:

@@ -24,7 +24,7 @@ from sac.model.sac import SAC
 from sac.model.sam import build_sam
 from training.cards import base_card
 from training.datasets.scenes import scene, smooth_noise
-from training.lesson import NucleiLesson
+from training.lesson import GENERATOR, NucleiLesson
 from training.loop import Course, Schedule, make_accelerator, run
 from training.losses import generator_loss
 from training.prompting import HINT_SHARE, Frame, decoding_losses, example, pairs, token_prompts, window_targets
@@ -69,7 +69,7 @@ def pretrain(options: PretrainOptions, out: Path, resume: bool = False) -> Sam |
         options.steps, options.batch, options.learning_rate, seed=options.seed, save_every=options.save_every
     )
     scenes = Scenes(options.seed, options.prompts, options.steps * options.batch)
-    run(accelerator, Course(lesson, scenes, schedule, out), resume)
+    run(accelerator, Course(lesson, scenes, schedule, out, GENERATOR), resume)
     return made
 
 

@@ -123,6 +123,28 @@ def states(out: Path) -> set[str]:
     return {p.name for p in out.glob("state-*")}
 
 
+class Pair(nn.Module):
+    """Two networks that share no loss; that of the second is `steepness` times as steep."""
+
+    def __init__(self, steepness: float):
+        super().__init__()
+        self.calm, self.steep, self.steepness = Lesson(0), Lesson(1), steepness
+
+    def forward(self, batch: dict[str, torch.Tensor], step: int) -> dict[str, torch.Tensor]:
+        calm, steep = self.calm(batch, step)["error"], self.steep(batch, step)["error"]
+        return {"calm": calm, "steep": self.steepness * steep}
+
+
+def test_a_network_apart_learns_as_it_would_alone(tmp_path, uninterrupted):
+    def calm(apart: str) -> dict[str, torch.Tensor]:
+        pair = Pair(steepness=1e4)
+        run(make_accelerator(SCHEDULE.seed), Course(pair, Points(), SCHEDULE, tmp_path / apart, apart), resume=False)
+        return weights(pair.calm)
+
+    assert same(calm("calm."), uninterrupted)
+    assert not same(calm(""), uninterrupted)
+
+
 def test_training_is_repeatable_and_changes_the_weights(tmp_path, uninterrupted):
     assert same(train(tmp_path / "again", Lesson(0), resume=False), uninterrupted)
     assert not same(Lesson(0).state_dict(), uninterrupted)
