@@ -78,6 +78,7 @@ ONE_MASK: dict[str, Method] = {f"{count} points": one_mask(count) for count in (
 
 ABLATED: dict[str, Method] = {
     "one mask, parted": _one_mask_parted,
+    "sac of any certainty": prompted_by_generator(replace(INSTANCES, certainty=0.0)),
     **{f"{k} pairs": prompted_by_generator(replace(SEMANTIC, pairs=k)) for k in (1, 3, 8, 16)},
     **{f"only {kind}": prompted_by_generator(replace(SEMANTIC, kinds=kind)) for kind in KINDS},
     **{f"{n} negatives": prompted_by_generator(replace(INSTANCES, negatives=n)) for n in (0, 1, 2, 4, 8)},

@@ -109,6 +109,7 @@ RIVALS = (
     Line("U-Net alone", UNET, "generator"),
     Line("SAM, SAC's points", WHOLE, "vanilla"),
     Line("SAC, one mask", WHOLE, "one mask, parted"),
+    Line("SAC, masks of any certainty", WHOLE, "sac of any certainty"),
     Line("**SAC**", WHOLE, "sac"),
 )
 """On the test images. Lines with a star are told the truth's points, as an expert would set them."""
