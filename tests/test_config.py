@@ -101,3 +101,16 @@ def test_settings_are_frozen(value, name):
 def test_instances_with_neighbours_as_negatives_are_the_default():
     options = SegmentOptions()
     assert options.mode == "instances" and options.negatives > 0 and options.adapted
+
+
+@pytest.mark.parametrize(
+    "told, finds", [({}, "nuclei"), ({"microns": 80}, "objects"), ({"microns": 80, "finds": "glands"}, "glands")]
+)
+def test_what_is_larger_than_a_nucleus_is_called_so_only_where_that_was_told(told, finds):
+    assert SACConfig(provenance=told).finds == finds
+
+
+@pytest.mark.parametrize("said", ["", "Glands", "gl<b>", "glands\n", None, 3, "g" * 31])
+def test_words_for_what_is_found_are_plain(said):
+    with pytest.raises(OptionError, match="not a word such as glands"):
+        SACConfig(provenance={"finds": said})

@@ -121,7 +121,7 @@ def provenance(before: dict, task: Task, counts: tuple[int, int], outcome: Outco
     """
     options = task.options
     figures = {} if outcome is None else {"figures": outcome.figures()}
-    size, finds = options.microns or before.get("microns"), options.finds or before.get("finds")
+    sought = {name: told for name in ("microns", "finds") if (told := getattr(options, name) or before.get(name))}
     return {
         "data": list(dict.fromkeys([*before.get("data", []), *task.data])),
         "images": counts[0],
@@ -133,7 +133,6 @@ def provenance(before: dict, task: Task, counts: tuple[int, int], outcome: Outco
         "command": task.command,
         "seed": options.seed,
         "version": __version__,
-        **({"microns": size} if size else {}),
-        **({"finds": finds} if finds else {}),
+        **sought,
         **figures,
     }

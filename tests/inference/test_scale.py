@@ -52,19 +52,6 @@ def test_of_what_is_larger_the_usual_size_of_a_pixel_is_the_first_guess(nuclei, 
     assert estimate_scale(nuclei, empty) == estimate_scale(nuclei, empty, USUAL) == 0.5  # 24 px of 48 µm, twice
 
 
-@pytest.mark.parametrize(
-    "told, finds", [({}, "nuclei"), ({"microns": 80}, "objects"), ({"microns": 80, "finds": "glands"}, "glands")]
-)
-def test_what_is_larger_than_a_nucleus_is_called_so_only_where_that_was_told(told, finds):
-    assert SACConfig(provenance=told).finds == finds
-
-
-@pytest.mark.parametrize("said", ["", "Glands", "gl<b>", "glands\n", None, 3, "g" * 31])
-def test_words_for_what_is_found_are_plain(said):
-    with pytest.raises(OptionError, match="not a word such as glands"):
-        SACConfig(provenance={"finds": said})
-
-
 @pytest.mark.parametrize("said", ["large", None, True, float("nan"), 0, 1e9, [12]])
 def test_a_size_that_is_none_is_refused(said):
     with pytest.raises(OptionError, match="not a size in µm"):
