@@ -127,11 +127,12 @@ class SAC(nn.Module):
 
 
 def fast_dtype(device: torch.device) -> torch.dtype:
-    """bfloat16 where the processor gains by it (matrix units), float32 elsewhere."""
+    """bfloat16 where the processor multiplies it (AVX-512 BF16, AMX) and so gains by it, float32 elsewhere."""
     if device.type == "cuda":
         gains = torch.cuda.is_bf16_supported()
     else:
-        gains = torch.cpu.get_capabilities().get("amx_bf16", False)
+        can = torch.cpu.get_capabilities()
+        gains = can.get("avx512_bf16", False) or can.get("amx_bf16", False)
     return torch.bfloat16 if gains else torch.float32
 
 
