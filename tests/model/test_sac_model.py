@@ -10,7 +10,7 @@ import torch
 from sac import hub
 from sac.config import SACConfig
 from sac.model.decoder import TokenPrompts
-from sac.model.sac import SAC
+from sac.model.sac import SAC, fast_dtype
 from sac.model.sam import build_sam
 
 
@@ -125,3 +125,9 @@ def test_a_window_larger_than_the_embedding_is_the_whole(pictures):
     features = sac.encode(pictures[:1])
     prompts = TokenPrompts(**{**vars(_prompts()[[0]]), "origins": torch.zeros(1, 2, dtype=torch.long)})
     assert torch.equal(sac.decode(features, prompts)[0], sac.decode(features, prompts, whole=True)[0])
+
+
+@pytest.mark.parametrize("unit, is_fast", [("avx512_bf16", True), ("amx_bf16", True), ("avx2", False)])
+def test_bfloat16_is_for_processors_that_multiply_it(monkeypatch, unit, is_fast):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {unit: True})
+    assert fast_dtype(torch.device("cpu")) == (torch.bfloat16 if is_fast else torch.float32)
