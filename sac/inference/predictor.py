@@ -122,18 +122,14 @@ def decode_semantic(sac: SAC, embedding: Embedding, prompts: Prompts, options: S
 
 
 def _decoded(sac: SAC, embedding: Embedding, asked: TokenPrompts, options: SegmentOptions, whole: bool = False):
-    """Logits and predicted IoU of all of SAM's masks, from the tiles that are asked about alone.
+    """What `SAC.decode` says, from the tiles that are asked about alone.
 
-    The maps go along as dense prompts, and each nucleus is decoded twice; vanilla SAM goes by points alone.
+    The maps go along as dense prompts; vanilla SAM goes by points alone.
     """
     used, image = asked.image.unique(return_inverse=True)
-    features, asked = embedding.features[used], replace(asked, image=image)
+    hints = embedding.maps[used] if options.adapted else None
     with fast(sac.sam.device):
-        if not options.adapted:
-            return sac.decode(features, asked, adapted=False, whole=whole)
-        if whole:
-            return sac.decode(features, asked, embedding.maps[used], whole=True)
-        return sac.decode_twice(features, asked, embedding.maps[used])
+        return sac.decode(embedding.features[used], replace(asked, image=image), hints, options.adapted, whole)
 
 
 def _token_prompts(sac: SAC, embedding: Embedding, prompts: Prompts, tile: np.ndarray) -> TokenPrompts:

@@ -25,7 +25,6 @@ class TokenPrompts:
     image (N,) int64: which image of the batch each row belongs to.
     points (N, P, 2) float32, (x, y) in frame pixels; labels (N, P): 1 inside, 0 outside, -1 unused.
     boxes (N, 4) float32, (x0, y0, x1, y1), or None; origins (N, 2) int64: (x, y) of the window in tokens.
-    ceiling (N, 1, 4 window, 4 window) float32: what a dense prompt may say at most in each row's window, or None.
     """
 
     image: Tensor
@@ -33,11 +32,10 @@ class TokenPrompts:
     labels: Tensor
     origins: Tensor
     boxes: Tensor | None = None
-    ceiling: Tensor | None = None
 
     def __getitem__(self, rows) -> TokenPrompts:
-        boxes, ceiling = (None if given is None else given[rows] for given in (self.boxes, self.ceiling))
-        return TokenPrompts(self.image[rows], self.points[rows], self.labels[rows], self.origins[rows], boxes, ceiling)
+        boxes = None if self.boxes is None else self.boxes[rows]
+        return TokenPrompts(self.image[rows], self.points[rows], self.labels[rows], self.origins[rows], boxes)
 
 
 def window_origins(centres: Tensor, side: int, window: int, stride: int) -> Tensor:
@@ -115,8 +113,6 @@ class WindowDecoder:
                 dense_prompts = cut_windows(
                     mask_prompts.float(), prompts.image, prompts.origins * UPSCALING, self.window * UPSCALING
                 )
-                if prompts.ceiling is not None:
-                    dense_prompts = torch.minimum(dense_prompts, prompts.ceiling)
             boxes = None if prompts.boxes is None else prompts.boxes + shift.repeat(1, 2)
             sparse, dense = prompt_encoder(
                 points=(prompts.points + shift[:, None], prompts.labels), boxes=boxes, masks=dense_prompts

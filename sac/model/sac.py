@@ -24,8 +24,7 @@ from sac.model.lora import adapt
 INSTANCE_MASK = 0
 SEMANTIC_MASK = 1
 """Which of SAM's mask tokens answers: the single-mask one for a nucleus, a multimask one for all nuclei at once."""
-DOUBT = 4.0
-"""Logits by which the map may say more of a pixel than the first mask does, when a nucleus is decoded again."""
+
 
 ENCODING = threading.RLock()
 """Held while an image is encoded: switching the adapter off is seen by every thread that shares the model."""
@@ -120,17 +119,6 @@ class SAC(nn.Module):
         else:
             windows = WindowDecoder(min(self.config.window, self.tokens), self.config.window_encoding)
         return windows(decoder, self.sam.prompt_encoder, features, prompts, hints)
-
-    def decode_twice(self, features: Tensor, prompts: TokenPrompts, nuclei_map: Tensor) -> tuple[Tensor, Tensor]:
-        """`decode` on windows, and again with what the first mask denies muted in the map; the mean of both.
-
-        SAM, too, is given its first mask for a second one (Kirillov et al. 2023, appendix A). Here the generator's map,
-        which shows all nuclei, loses the neighbours by it.
-        """
-        first, sure = self.decode(features, prompts, nuclei_map)
-        own = replace(prompts, ceiling=first[:, INSTANCE_MASK, None].float() + DOUBT)
-        second, surer = self.decode(features, own, nuclei_map)
-        return (first + second) / 2, (sure + surer) / 2
 
     def trained(self) -> dict[str, Tensor]:
         """The weights that a checkpoint keeps beside PEFT's: generator and mask decoder, by name."""

@@ -109,19 +109,6 @@ def test_each_row_is_answered_as_if_it_were_alone(sam, features, hints, encoding
     assert not torch.allclose(logits[0], logits[1], atol=1e-2)
 
 
-@pytest.mark.parametrize("encoding", ["centre", "place"])
-def test_a_ceiling_caps_each_rows_own_dense_prompt(sam, features, hints, encoding):
-    prompts = _prompts(origins=((9, 16), (4, 0), (9, 16), (4, 0)))
-    decode = WindowDecoder(16, encoding)
-    plain, _ = decode(sam.mask_decoder, sam.prompt_encoder, features, prompts, hints)
-    low = hints.min() - 2
-    ceiling = torch.stack([low.expand(1, 64, 64), *[hints.max().expand(1, 64, 64)] * 3])
-    capped, _ = decode(sam.mask_decoder, sam.prompt_encoder, features, replace(prompts, ceiling=ceiling), hints)
-    muted, _ = decode(sam.mask_decoder, sam.prompt_encoder, features, prompts, torch.full_like(hints, float(low)))
-    assert torch.allclose(capped[0], muted[0], atol=1e-4) and not torch.allclose(capped[0], plain[0], atol=1e-2)
-    assert torch.allclose(capped[1:], plain[1:], atol=1e-4)
-
-
 def test_centred_windows_know_nothing_of_their_place(sam, features, hints):
     """Everything moved by (5, 3) tokens: the same masks."""
     prompts = _prompts(origins=((2, 12), (8, 8), (10, 0), (4, 3)), boxes=True)

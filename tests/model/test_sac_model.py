@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import replace
 
 import pytest
 import torch
@@ -11,7 +10,7 @@ import torch
 from sac import hub
 from sac.config import SACConfig
 from sac.model.decoder import TokenPrompts
-from sac.model.sac import DOUBT, INSTANCE_MASK, SAC, fast_dtype
+from sac.model.sac import SAC, fast_dtype
 from sac.model.sam import build_sam
 
 
@@ -126,18 +125,6 @@ def test_a_window_larger_than_the_embedding_is_the_whole(pictures):
     features = sac.encode(pictures[:1])
     prompts = TokenPrompts(**{**vars(_prompts()[[0]]), "origins": torch.zeros(1, 2, dtype=torch.long)})
     assert torch.equal(sac.decode(features, prompts)[0], sac.decode(features, prompts, whole=True)[0])
-
-
-@torch.no_grad()
-def test_decoding_twice_is_the_mean_of_two_the_second_without_what_the_first_denies(pictures, new_sac):
-    sac = new_sac().eval()
-    features, nuclei_map = sac.encode(pictures), sac.generator(pictures)
-    first, sure = sac.decode(features, _prompts(), nuclei_map)
-    ceiling = first[:, INSTANCE_MASK, None] + DOUBT
-    second, surer = sac.decode(features, replace(_prompts(), ceiling=ceiling), nuclei_map)
-    logits, ious = sac.decode_twice(features, _prompts(), nuclei_map)
-    assert torch.equal(logits, (first + second) / 2) and torch.equal(ious, (sure + surer) / 2)
-    assert not torch.equal(first, second)
 
 
 @pytest.mark.parametrize("unit, is_fast", [("avx512_bf16", True), ("amx_bf16", True), ("avx2", False)])
