@@ -14,6 +14,7 @@ import torch
 from sac import hub
 from sac.config import SACConfig, data_folder
 from sac.errors import TrainingError
+from sac.model.attention import MANY
 from sac.model.sac import fast
 from sac.model.sam import build_sam
 from training.datasets.gather import HELD, Survey
@@ -29,7 +30,7 @@ LIBRARIES = 1_000_000_000
 """Bytes that a process has with nothing in it, its reader of pictures included."""
 CROP = 60_000_000
 """Bytes that the generator and the decoder keep of a crop for their gradients."""
-COPIES = 30
+COPIES = 25
 """Values that a block of the encoder keeps of each token's."""
 
 
@@ -99,7 +100,8 @@ def _base(name: str) -> _Base:
     for block in encoder.blocks:
         seen = block.window_size**2 or tokens
         work += 12 * tokens * dim**2 + 2 * tokens * seen * dim
-        kept += 4 * tokens * (COPIES * dim + 3 * block.attn.num_heads * seen)
+        logits = 3 * block.attn.num_heads * seen if seen < MANY else 0
+        kept += 4 * tokens * (COPIES * dim + logits)
     count = sum(w.numel() for w in sam.parameters())
     learnt = sum(w.numel() for w in sam.mask_decoder.parameters()) + 2_000_000
     return _Base(count, learnt, work, kept)

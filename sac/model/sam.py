@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from sac.config import BASES
 from sac.errors import CheckpointError
+from sac.model.attention import PositionedAttention
 
 PIXEL_MEAN = (123.675, 116.28, 103.53)
 PIXEL_STD = (58.395, 57.12, 57.375)
@@ -28,7 +29,10 @@ def build_sam(name: str) -> Sam:
     """A SAM with fresh weights. Raises CheckpointError for a name that is not tiny, vit_b, vit_l or vit_h."""
     if name not in BASES:
         raise CheckpointError(f"unknown SAM {name!r}; known are {', '.join(BASES)}")
-    return _tiny() if name == "tiny" else sam_model_registry[name](checkpoint=None)
+    sam = _tiny() if name == "tiny" else sam_model_registry[name](checkpoint=None)
+    for block in sam.image_encoder.blocks:
+        block.attn = PositionedAttention(block.attn)
+    return sam
 
 
 class ConvStem(nn.Module):

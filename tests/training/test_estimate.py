@@ -81,3 +81,8 @@ def test_the_disk_is_that_of_the_data_folder_whether_or_not_it_is_there(monkeypa
 )
 def test_a_span_of_time_is_said(seconds, words):
     assert spoken(seconds) == words
+
+
+def test_attention_in_pieces_keeps_no_logits():
+    """Those of ViT-B's four blocks that attend to all tokens would be 9.7 GB an image."""
+    assert estimate(Task(FitOptions(batch=1), {"base": "vit_b"}), SURVEY).memory < 8e9
