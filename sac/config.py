@@ -81,6 +81,8 @@ class SACConfig:
             raise OptionError("base_sha256 must be text and provenance an object")
         if not _within(self.microns, 0.1, 10_000, int, float):
             raise OptionError(f"microns {self.microns!r} of the provenance is not a size in µm")
+        if not isinstance(self.one_scale, bool):
+            raise OptionError(f"one_scale {self.one_scale!r:.60} of the provenance is neither true nor false")
         if not isinstance(self.finds, str) or not FINDS.fullmatch(self.finds):
             raise OptionError(f"finds {self.finds!r:.60} of the provenance is not a word such as glands")
 
@@ -88,6 +90,11 @@ class SACConfig:
     def microns(self) -> float:
         """Diameter, in µm, of what it looks for: what its training was told, else that of a large nucleus."""
         return self.provenance.get("microns", NUCLEUS)
+
+    @property
+    def one_scale(self) -> bool:
+        """Whether pictures are magnified by the size of their pixels alone, not by what is seen in them."""
+        return self.provenance.get("one_scale", False)
 
     @property
     def finds(self) -> str:

@@ -114,3 +114,9 @@ def test_what_is_larger_than_a_nucleus_is_called_so_only_where_that_was_told(tol
 def test_words_for_what_is_found_are_plain(said):
     with pytest.raises(OptionError, match="not a word such as glands"):
         SACConfig(provenance={"finds": said})
+
+
+@pytest.mark.parametrize("said", [None, 1, "yes"])
+def test_one_scale_is_said_plainly(said):
+    with pytest.raises(OptionError, match="neither true nor false"):
+        SACConfig(provenance={"one_scale": said})

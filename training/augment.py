@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from PIL import Image
 from scipy import ndimage
 from skimage.color import hed2rgb, rgb2hed
 
+from sac.config import SACConfig
+from sac.inference.scale import USUAL
 from sac.model.sam import PIXEL_MEAN
 from training.datasets.sample import Sample
 
@@ -14,6 +18,8 @@ Array = np.ndarray
 FREE_SCALE = 0.25
 """Share of crops taken at the image's own scale instead of near the diameter that tiles are scaled to."""
 SCALES = (0.35, 3.0)
+ALIKE = 0.2
+"""Log-normal spread of the scale where all images are magnified alike."""
 STAINS, WIDE_STAINS = 0.25, 0.7
 """How far a stain's strength is varied; widely, where there are few images to show how it may look."""
 BROWN = 0.15
@@ -29,19 +35,40 @@ def median_diameter(labels: Array) -> float:
     return float(np.sqrt(np.median(areas) * 4 / np.pi)) if len(areas) else 0.0
 
 
+@dataclass(frozen=True)
+class Zoom:
+    """What images are magnified towards: nuclei of `diameter` crop pixels.
+
+    own: the diameter, in image pixels, that counts for all images alike; 0: each image's own median.
+    """
+
+    diameter: float
+    own: float = 0.0
+
+    @classmethod
+    def at_work(cls, config: SACConfig) -> Zoom:
+        """As a SAC magnifies pictures, those of one scale as if their pixels had the usual size."""
+        return cls(config.diameter, config.microns / USUAL if config.one_scale else 0.0)
+
+    def of(self, labels: Array) -> float:
+        """The magnification of an image with these labels; 0 where it has no nucleus to be measured."""
+        own = self.own or median_diameter(labels)
+        return self.diameter / own if own else 0.0
+
+
 def is_coloured(image: Array) -> bool:
     return float(np.ptp(image[::4, ::4].astype(np.int16), axis=2).mean()) > COLOURED
 
 
 def crop(
-    rng: np.random.Generator, sample: Sample, diameter: float, side: int, spread: float = STAINS
+    rng: np.random.Generator, sample: Sample, zoom: Zoom, side: int, spread: float = STAINS
 ) -> tuple[Array, Array]:
     """A random crop: image (side, side, 3) uint8, labels (side, side) int32 numbered from 1.
 
-    `diameter`: nuclear diameter, in crop pixels, that three of four crops are scaled to, give or take a third.
-    spread: how far stains are varied.
+    zoom: what three of four crops are magnified to, give or take a third; all of them, give or take a fifth, where all
+    images are magnified alike. spread: how far stains are varied.
     """
-    image, labels = place(rng, sample, _scale(rng, sample, diameter), side)
+    image, labels = place(rng, sample, _scale(rng, sample, zoom), side)
     turns, flip = int(rng.integers(4)), rng.random() < 0.5
     image, labels = np.rot90(image, turns), np.rot90(labels, turns)
     if flip:
@@ -51,11 +78,13 @@ def crop(
     return recolour(rng, np.ascontiguousarray(image), spread), labels
 
 
-def _scale(rng, sample: Sample, diameter: float) -> float:
-    own = median_diameter(sample.labels)
-    if not own or rng.random() < FREE_SCALE:
+def _scale(rng, sample: Sample, zoom: Zoom) -> float:
+    scale = zoom.of(sample.labels)
+    if zoom.own:
+        return float(scale * np.exp(rng.normal(0, ALIKE)))
+    if not scale or rng.random() < FREE_SCALE:
         return float(np.exp(rng.normal(0, 0.2)))
-    return float(np.clip(diameter / own * np.exp(rng.normal(0, 0.33)), *SCALES))
+    return float(np.clip(scale * np.exp(rng.normal(0, 0.33)), *SCALES))
 
 
 def place(rng: np.random.Generator, sample: Sample, scale: float, side: int) -> tuple[Array, Array]:

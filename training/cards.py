@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sac import __version__, hub
 from sac.config import SACConfig
+from sac.inference.scale import USUAL
 
 FREE = "cc0-1.0"
 
@@ -101,10 +102,22 @@ def _limits(config: SACConfig) -> str:
 ## Limits
 
 It learnt from the data above and from nothing else: look at its outlines before you count on them for another stain, tissue,
-microscope or magnification.{checked} Pictures are scaled so that {config.finds} are about {config.diameter:g} pixels wide; where
-that cannot be told from the picture, give the size of a pixel in µm. A mask's certainty is the model's own estimate. For
-research, not for diagnosis.
+microscope or magnification.{checked} {_scaled(config)}
+A mask's certainty is the model's own estimate. For research, not for diagnosis.
 """
+
+
+def _scaled(config: SACConfig) -> str:
+    """How large pictures are when it looks at them, and what users are to do for it."""
+    if config.one_scale:
+        return (
+            f"All pictures are scaled alike, to {config.microns / config.diameter:.3g} µm a pixel: give the size of a pixel\n"
+            f"where the file does not say it, else {USUAL:g} µm are assumed."
+        )
+    return (
+        f"Pictures are scaled so that {config.finds} are about {config.diameter:g} pixels wide; where that cannot be told\n"
+        "from the picture, give the size of a pixel in µm."
+    )
 
 
 def _figures(source: dict) -> str:

@@ -7,7 +7,7 @@ from collections import Counter
 import numpy as np
 from torch.utils.data import Dataset
 
-from training.augment import STAINS, WIDE_STAINS, crop
+from training.augment import STAINS, WIDE_STAINS, Zoom, crop
 from training.datasets.division import FEW, Pieces
 from training.datasets.gather import Facts
 from training.options import FitOptions
@@ -23,8 +23,8 @@ class Crops(Dataset):
     In the quick mode it shows one of `POOL` crops, whose number it says; only its prompts are new.
     """
 
-    def __init__(self, pieces: Pieces, diameter: float, side: int, options: FitOptions):
-        self.pieces, self.diameter, self.side, self.options = pieces, diameter, side, options
+    def __init__(self, pieces: Pieces, zoom: Zoom, side: int, options: FitOptions):
+        self.pieces, self.zoom, self.side, self.options = pieces, zoom, side, options
         self.chances = _chances(pieces.facts)
 
     def __len__(self) -> int:
@@ -44,10 +44,10 @@ class Crops(Dataset):
     def _crop(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         sample = self.pieces[rng.choice(len(self.pieces), p=self.chances)]
         spread = WIDE_STAINS if len(self.pieces) < FEW else STAINS
-        return crop(rng, sample, self.diameter, self.side, spread)
+        return crop(rng, sample, self.zoom, self.side, spread)
 
     def _taught(self, rng: np.random.Generator, image: np.ndarray, labels: np.ndarray) -> dict[str, np.ndarray]:
-        item = example(rng, image, labels, self.options.prompts, self.diameter)
+        item = example(rng, image, labels, self.options.prompts, self.zoom.diameter)
         return item | pairs(rng, labels, item["distance"])
 
 

@@ -15,7 +15,7 @@ from sac.inference.predictor import embed
 from sac.inference.segment import segment_embedded
 from sac.metrics import score
 from sac.model.sac import SAC
-from training.augment import median_diameter, place
+from training.augment import Zoom, place
 from training.datasets.sample import Sample
 from training.prompting import example
 
@@ -48,11 +48,11 @@ class Marks:
 class Exam:
     """Up to `TILES` tiles of samples, at the scale that the SAC learns at. The same for the same samples and seed."""
 
-    def __init__(self, samples: Sequence[Sample], diameter: float, side: int, seed: int):
+    def __init__(self, samples: Sequence[Sample], zoom: Zoom, side: int, seed: int):
         rng = np.random.default_rng([seed, TILES])
         chosen = np.unique(np.linspace(0, len(samples) - 1, TILES).round().astype(int)) if len(samples) else []
         numbers = np.resize(chosen, TILES) if len(chosen) else []
-        self.tiles = [_tile(rng, samples[int(n)], diameter, side) for n in numbers]
+        self.tiles = [_tile(rng, samples[int(n)], zoom, side) for n in numbers]
         self.found: list[np.ndarray | None] = [None] * len(self.tiles)
         """What was found on each tile when it was last looked at: labels (side, side) int32."""
 
@@ -75,10 +75,9 @@ class Exam:
         return Marks(float(loss), scores.dice, scores.msa)
 
 
-def _tile(rng: np.random.Generator, sample: Sample, diameter: float, side: int) -> Sample:
-    """A square of a sample, magnified so that its nuclei have the diameter asked for."""
-    own = median_diameter(sample.labels) or diameter
-    scale = float(np.clip(diameter / own, FEWEST, MOST))
+def _tile(rng: np.random.Generator, sample: Sample, zoom: Zoom, side: int) -> Sample:
+    """A square of a sample, magnified as at work."""
+    scale = float(np.clip(zoom.of(sample.labels) or 1.0, FEWEST, MOST))
     places = (place(rng, sample, scale, side) for _ in range(TRIES))
     image, labels = max(places, key=lambda found: len(np.unique(found[1])))
     return replace(sample, image=image, labels=labels)

@@ -10,6 +10,7 @@ from typing import Any
 
 from sac import __version__, hub
 from sac.model.sac import SAC
+from training.augment import Zoom
 from training.cards import sac_card
 from training.crops import Crops
 from training.datasets.division import Piece, Pieces, divide
@@ -26,6 +27,8 @@ from training.places import HELD_OUT
 from training.start import begin
 
 WARMUP = 50
+SOUGHT = ("microns", "finds", "one_scale")
+"""What of a training's options says what it looks for, and how large."""
 """Steps in which the learning rate rises, or a tenth of all, where that is less."""
 Told = Callable[[str], None]
 
@@ -52,10 +55,10 @@ def fit(out: Path, whole: TrainingSet, task: Task, resume: bool = False, told: T
     told("Loading the checkpoint")
     out.mkdir(parents=True, exist_ok=True)
     sac = begin(options.start, task.changes).learning(True, encoder=not options.quick).to(accelerator.device)
-    if options.microns:  # before and after are compared at the scale that this size suggests
-        sac.config = replace(sac.config, provenance=sac.config.provenance | {"microns": options.microns})
+    sought = sought_of(options, sac.config.provenance)  # before and after are compared at the scale that these suggest
+    sac.config = replace(sac.config, provenance=sac.config.provenance | sought)
     learn, keep = divide(whole.survey.facts, options.hold_out)
-    crops = Crops(Pieces(whole, learn), sac.config.diameter, sac.config.tile, options)
+    crops = Crops(Pieces(whole, learn), Zoom.at_work(sac.config), sac.config.tile, options)
     with accelerator.main_process_first():
         features = embeddings(sac, crops, out) if options.quick else None
     lesson = NucleiLesson(sac, options.alone, features)
@@ -75,8 +78,8 @@ def fit(out: Path, whole: TrainingSet, task: Task, resume: bool = False, told: T
 
 def _exams(sac: SAC, whole: TrainingSet, learn: list[Piece], keep: list[Piece], seed: int) -> dict[str, Exam]:
     sides = {"training": learn, "validation": keep}
-    config = sac.config
-    return {name: Exam(Pieces(whole, side), config.diameter, config.tile, seed) for name, side in sides.items()}
+    config, zoom = sac.config, Zoom.at_work(sac.config)
+    return {name: Exam(Pieces(whole, side), zoom, config.tile, seed) for name, side in sides.items()}
 
 
 def schedule_of(options: FitOptions) -> Schedule:
@@ -114,6 +117,11 @@ def _save(
         (out / HELD_OUT).write_text("".join(f"{name}\n" for name in names))
 
 
+def sought_of(options: FitOptions, before: dict) -> dict[str, Any]:
+    """What is looked for: as a training is told, or as the checkpoint that it starts from was."""
+    return {name: told for name in SOUGHT if (told := getattr(options, name) or before.get(name))}
+
+
 def provenance(before: dict, task: Task, counts: tuple[int, int], outcome: Outcome | None) -> dict[str, Any]:
     """Where weights come from. `before`: of the checkpoint they started from, whose data and commands stay named.
 
@@ -121,7 +129,6 @@ def provenance(before: dict, task: Task, counts: tuple[int, int], outcome: Outco
     """
     options = task.options
     figures = {} if outcome is None else {"figures": outcome.figures()}
-    sought = {name: told for name in ("microns", "finds") if (told := getattr(options, name) or before.get(name))}
     return {
         "data": list(dict.fromkeys([*before.get("data", []), *task.data])),
         "images": counts[0],
@@ -133,6 +140,6 @@ def provenance(before: dict, task: Task, counts: tuple[int, int], outcome: Outco
         "command": task.command,
         "seed": options.seed,
         "version": __version__,
-        **sought,
+        **sought_of(options, before),
         **figures,
     }

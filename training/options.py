@@ -39,6 +39,9 @@ class FitOptions:
     microns: float = 0.0
     """Diameter, in µm, of what is to be found, where it is no nucleus: the first guess in a picture whose pixels have a
     known size. 0: that of the checkpoint it starts from, or of a large nucleus."""
+    one_scale: bool = False
+    """Magnify all images alike, these and those that are segmented later: by the size of their pixels, .5 µm where it is
+    not known. For what differs much in size from picture to picture, such as glands. A checkpoint hands it down."""
     finds: str = ""
     """What is to be found, in the plural, such as glands: pages and cards say it. "": that of the checkpoint it starts
     from, or nuclei."""

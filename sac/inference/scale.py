@@ -28,15 +28,16 @@ def estimate_scale(sac: SAC, pixels: np.ndarray, microns: float | None = None) -
     """The magnification that brings the median nucleus of pixels (H, W, 3) uint8 to `sac.config.diameter`.
 
     microns: size of a pixel in µm, where it is known: then nuclei are first looked for as if they were large. Those
-    that appear smaller than what it learnt on, a generator still measures well; larger ones it breaks up.
+    that appear smaller than what it learnt on, a generator still measures well; larger ones it breaks up. A SAC of one
+    scale measures nothing.
     """
-    if sac.config.microns > NUCLEUS:
+    if sac.config.one_scale or sac.config.microns > NUCLEUS:
         microns = microns or USUAL
     if not microns:
         factor = _factor(sac, pixels)
         return 1.0 if factor is None else _settled(np.clip(factor, *SCALES), pixels)
     scale = _settled(np.clip(sac.config.diameter * microns / sac.config.microns, *KNOWN_SCALES), pixels)
-    for _ in range(ROUNDS):
+    for _ in range(0 if sac.config.one_scale else ROUNDS):
         factor = _factor(sac, rescaled(pixels, scale))
         if factor is None:
             return _settled(np.clip(2 * scale, *KNOWN_SCALES), pixels)  # none, or small ones

@@ -52,6 +52,15 @@ def test_of_what_is_larger_the_usual_size_of_a_pixel_is_the_first_guess(nuclei, 
     assert estimate_scale(nuclei, empty) == estimate_scale(nuclei, empty, USUAL) == 0.5  # 24 px of 48 µm, twice
 
 
+@pytest.mark.parametrize("microns, scale", [(1.0, 2.0), (0.5, 1.0), (None, 1.0), (0.25, 0.5)])
+def test_of_one_scale_nothing_is_measured(nuclei, monkeypatch, microns, scale):
+    field = generated_field(side=384, count=60).pixels
+    monkeypatch.setattr(nuclei, "config", replace(nuclei.config, provenance={"one_scale": True}))  # 24 px of 12 µm
+    assert estimate_scale(nuclei, field, microns) == scale
+    monkeypatch.setattr(nuclei, "config", replace(nuclei.config, provenance={}))
+    assert estimate_scale(nuclei, field, 1.0) != 2.0
+
+
 @pytest.mark.parametrize("said", ["large", None, True, float("nan"), 0, 1e9, [12]])
 def test_a_size_that_is_none_is_refused(said):
     with pytest.raises(OptionError, match="not a size in µm"):

@@ -9,7 +9,9 @@ import pytest
 from scipy import ndimage
 
 from sac.model.sam import PIXEL_MEAN
-from training.augment import crop, is_coloured, median_diameter, place, recolour
+from sac.config import SACConfig
+from sac.inference.scale import USUAL
+from training.augment import Zoom, crop, is_coloured, median_diameter, place, recolour
 from training.datasets.sample import Sample
 
 GROUND, INK = (20, 20, 20), (235, 235, 235)
@@ -61,7 +63,7 @@ def test_what_lies_beside_a_small_image_is_the_mean_colour():
 @pytest.mark.parametrize("seed", range(25))
 def test_crop_keeps_labels_on_their_nuclei(seed):
     """Through turn, flip, stain and noise: nuclei stay far lighter than the ground."""
-    image, labels = crop(np.random.default_rng(seed), _sample(), 20.0, 96)
+    image, labels = crop(np.random.default_rng(seed), _sample(), Zoom(20.0), 96)
     assert image.shape == (96, 96, 3) and image.dtype == np.uint8 and image.flags.c_contiguous
     assert labels.shape == (96, 96) and labels.dtype == np.int32
     inside = ndimage.binary_erosion(labels > 0, iterations=2)
@@ -74,35 +76,67 @@ def test_crop_keeps_labels_on_their_nuclei(seed):
 
 @pytest.mark.parametrize("seed", range(10))
 def test_crop_numbers_its_nuclei_from_one(seed):
-    _, labels = crop(np.random.default_rng(seed), _sample(), 20.0, 96)
+    _, labels = crop(np.random.default_rng(seed), _sample(), Zoom(20.0), 96)
     numbers = np.unique(labels)
     assert numbers.tolist() == list(range(len(numbers)))
 
 
 def test_crop_inside_one_nucleus_has_number_one():
     sample = Sample("s", np.full((300, 300, 3), 90, np.uint8), np.full((300, 300), 6, np.int32))
-    _, labels = crop(np.random.default_rng(0), sample, 300.0, 32)
+    _, labels = crop(np.random.default_rng(0), sample, Zoom(300.0), 32)
     assert (labels == 1).all()
 
 
 def test_crop_is_a_function_of_the_generator():
-    first, second, other = (crop(np.random.default_rng(seed), _sample(), 20.0, 96) for seed in (1, 1, 2))
+    first, second, other = (crop(np.random.default_rng(seed), _sample(), Zoom(20.0), 96) for seed in (1, 1, 2))
     assert np.array_equal(first[0], second[0]) and np.array_equal(first[1], second[1])
     assert not np.array_equal(first[0], other[0])
+
+
+def _magnified(zoom: Zoom, sample: Sample) -> np.ndarray:
+    """What 60 crops of a sample with a disc are magnified to."""
+    own = median_diameter(sample.labels)
+    crops = (crop(np.random.default_rng(seed), sample, zoom, 128)[1] for seed in range(60))
+    return np.array([median_diameter(labels) / own for labels in crops])
+
+
+def test_images_are_magnified_alike_where_they_are_said_to_be():
+    """Large and small nuclei keep their ratio; each by its own size, they lose it."""
+    y, x = np.mgrid[:40, :40]
+    small, large = (
+        Sample("s", np.full((40, 40, 3), 90, np.uint8), (np.hypot(y - 20, x - 20) < radius).astype(np.int32))
+        for radius in (5, 15)
+    )
+    alike = [_magnified(Zoom(24.0, own=16.0), sample) for sample in (small, large)]
+    assert [np.median(found) for found in alike] == pytest.approx([1.5, 1.5], rel=0.12)
+    assert all(found.std() / found.mean() < 0.3 for found in alike)
+    each = [np.median(_magnified(Zoom(24.0), sample)) for sample in (small, large)]
+    assert each[0] > 1.5 * each[1]
+
+
+def test_a_zoom_is_as_a_checkpoint_magnifies_at_work():
+    labels = np.zeros((40, 40), np.int32)
+    labels[:20, :20] = 1
+    measured, alike = (
+        Zoom.at_work(SACConfig(diameter=40.0, provenance={"microns": 72.0, "one_scale": one})) for one in (False, True)
+    )
+    assert measured.of(labels) == pytest.approx(40 / median_diameter(labels))
+    assert alike.of(labels) == alike.of(np.zeros_like(labels)) == pytest.approx(40 / (72 / USUAL))
+    assert measured.of(np.zeros_like(labels)) == 0
 
 
 @pytest.mark.parametrize("size", [(60, 60), (10, 400), (1, 1)])
 def test_sample_without_nuclei_is_cropped(size):
     sample = Sample("empty", np.full((*size, 3), 77, np.uint8), np.zeros(size, np.int32))
     for seed in range(5):
-        image, labels = crop(np.random.default_rng(seed), sample, 24.0, 64)
+        image, labels = crop(np.random.default_rng(seed), sample, Zoom(24.0), 64)
         assert image.shape == (64, 64, 3) and not labels.any()
 
 
 def test_crop_leaves_the_sample_as_it_was():
     sample = _sample()
     image, labels = sample.image.copy(), sample.labels.copy()
-    crop(np.random.default_rng(0), sample, 20.0, 96)
+    crop(np.random.default_rng(0), sample, Zoom(20.0), 96)
     assert np.array_equal(sample.image, image) and np.array_equal(sample.labels, labels)
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from training.augment import Zoom
 from training.crops import POOL, Crops, _chances
 from training.datasets.division import Pieces, divide
 from training.datasets.gather import Facts
@@ -18,7 +19,7 @@ OPTIONS = FitOptions(steps=4, batch=1, prompts=4, generator_steps=1)
 
 def crops(whole, **told) -> Crops:
     pieces = Pieces(whole, divide(whole.survey.facts, 0)[0])
-    return Crops(pieces, 24.0, 256, replace(OPTIONS, **told))
+    return Crops(pieces, Zoom(24.0), 256, replace(OPTIONS, **told))
 
 
 def same(one: dict, other: dict) -> bool:

@@ -11,14 +11,14 @@ import torch
 from sac import hub
 from sac.errors import CheckpointError
 from sac.metrics import score
-from training.augment import median_diameter
+from training.augment import Zoom, median_diameter
 from training.datasets.sample import Sample
 from training.exam import TILES, Exam, Marks
 from training.lesson import NucleiLesson
 
 
 def test_an_exam_is_the_same_for_the_same_seed(samples):
-    first, second, other = (Exam(samples, 24.0, 128, seed) for seed in (3, 3, 4))
+    first, second, other = (Exam(samples, Zoom(24.0), 128, seed) for seed in (3, 3, 4))
     assert len(first) == TILES
     assert all(np.array_equal(a.image, b.image) for a, b in zip(first.tiles, second.tiles))
     assert all(np.array_equal(a.labels, b.labels) for a, b in zip(first.tiles, second.tiles))
@@ -27,30 +27,30 @@ def test_an_exam_is_the_same_for_the_same_seed(samples):
 
 def test_tiles_are_spread_over_the_samples(samples):
     named = [replace(samples[0], name=str(n)) for n in range(11)]
-    assert [tile.name for tile in Exam(named, 24.0, 64, 0).tiles] == ["0", "2", "4", "6", "8", "10"]
-    assert {tile.name for tile in Exam(samples, 24.0, 64, 0).tiles} == {"sample-0", "sample-1"}
+    assert [tile.name for tile in Exam(named, Zoom(24.0), 64, 0).tiles] == ["0", "2", "4", "6", "8", "10"]
+    assert {tile.name for tile in Exam(samples, Zoom(24.0), 64, 0).tiles} == {"sample-0", "sample-1"}
 
 
 def test_nothing_to_look_at_is_an_empty_exam():
-    assert len(Exam([], 24.0, 128, 0)) == 0
+    assert len(Exam([], Zoom(24.0), 128, 0)) == 0
 
 
 def test_tiles_have_the_diameter_that_is_learnt(samples):
     """Discs of 24 pixels, asked for at 48."""
-    (tile, *_) = Exam(samples, 48.0, 320, 0).tiles
+    (tile, *_) = Exam(samples, Zoom(48.0), 320, 0).tiles
     assert tile.image.shape == (320, 320, 3) and tile.labels.shape == (320, 320)
     assert median_diameter(tile.labels) == pytest.approx(48, rel=0.05)
 
 
 def test_a_picture_without_nuclei_is_a_tile_too(sac):
     empty = Sample("empty", np.full((90, 90, 3), 60, np.uint8), np.zeros((90, 90), np.int32))
-    exam = Exam([empty], 24.0, sac.config.tile, 0)
+    exam = Exam([empty], Zoom(24.0), sac.config.tile, 0)
     assert len(exam) == TILES and np.isfinite(exam.look(NucleiLesson(sac, 0), 0).loss)
 
 
 def test_marks_are_those_of_what_was_found(samples):
     sac = hub.load("nuclei")
-    exam = Exam(samples, sac.config.diameter, sac.config.tile, 0)
+    exam = Exam(samples, Zoom(sac.config.diameter), sac.config.tile, 0)
     marks = exam.look(NucleiLesson(sac, 0), 1)
     truth, found = exam.tiles[1].labels > 0, exam.found[1] > 0
     assert exam.found[0] is None and found.any()
@@ -60,7 +60,7 @@ def test_marks_are_those_of_what_was_found(samples):
 
 
 def test_a_perfect_answer_has_full_marks(sac, samples, monkeypatch):
-    exam = Exam(samples, sac.config.diameter, sac.config.tile, 0)
+    exam = Exam(samples, Zoom(sac.config.diameter), sac.config.tile, 0)
     answer = type("Answer", (), {"labels": exam.tiles[0].labels * 3})
     monkeypatch.setattr("training.exam.segment_embedded", lambda *_: answer)
     marks = exam.look(NucleiLesson(sac, 0), 0)
@@ -73,7 +73,7 @@ def test_a_look_leaves_no_trace(new_sac, samples, learning):
     lesson = NucleiLesson(sac, 0).train(learning)
     before = {name: value.clone() for name, value in lesson.state_dict().items()}
     state = torch.get_rng_state()
-    Exam(samples[:1], sac.config.diameter, sac.config.tile, 0).look(lesson, 0)
+    Exam(samples[:1], Zoom(sac.config.diameter), sac.config.tile, 0).look(lesson, 0)
     assert lesson.training is learning and sac.mask_decoder.training is learning
     assert all(torch.equal(value, before[name]) for name, value in lesson.state_dict().items())
     assert torch.equal(torch.get_rng_state(), state)
@@ -92,7 +92,7 @@ def test_weights_that_overflow_are_said_or_marked(new_sac, samples, part):
         for name, weight in sac.named_parameters():
             if part in name and weight.requires_grad:
                 weight.fill_(1e30)
-    exam = Exam(samples[:1], sac.config.diameter, sac.config.tile, 0)
+    exam = Exam(samples[:1], Zoom(sac.config.diameter), sac.config.tile, 0)
     try:
         marks = exam.look(NucleiLesson(sac, 0), 0)
     except CheckpointError as error:

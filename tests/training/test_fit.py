@@ -18,6 +18,7 @@ from sac.errors import TrainingError
 from sac.inference.segment import segment
 from training import embeddings as embedding
 from training import outcome
+from training.augment import Zoom
 from training.cards import sac_card
 from training.crops import Crops
 from training.datasets.division import Pieces, divide
@@ -62,7 +63,7 @@ def logged(out) -> list[dict]:
 
 
 def shown(whole, sac, options: FitOptions) -> Crops:
-    return Crops(Pieces(whole, divide(whole.survey.facts, 0)[0]), sac.config.diameter, sac.config.tile, options)
+    return Crops(Pieces(whole, divide(whole.survey.facts, 0)[0]), Zoom(sac.config.diameter), sac.config.tile, options)
 
 
 HINTED = 1
@@ -259,7 +260,7 @@ def test_provenance_keeps_what_came_before():
     assert card.count("| trained before |") == 2 and "Figures" not in card
 
 
-@pytest.mark.parametrize("name, told, other", [("microns", 80.0, 12.0), ("finds", "glands", "nuclei")])
+@pytest.mark.parametrize("name, told, other", [("microns", 80.0, 12.0), ("finds", "glands", "nuclei"), ("one_scale", True, True)])
 def test_what_is_looked_for_and_its_size_are_handed_down_until_others_are_told(name, told, other):
     def taught(before, **options):
         return provenance(before, replace(TASK, options=replace(OPTIONS, **options)), (9, 1), None)
@@ -274,6 +275,8 @@ def test_the_card_says_what_is_looked_for():
     taught = provenance({}, replace(TASK, options=replace(OPTIONS, finds="glands", microns=80.0)), (9, 1), None)
     card = sac_card("mine", SACConfig(provenance=taught, diameter=40.0))
     assert "scaled so that glands are about 40 pixels wide" in card and "lora, glands, microscopy" in card
+    alike = sac_card("mine", SACConfig(provenance=taught | {"one_scale": True}, diameter=40.0))
+    assert "scaled alike, to 2 µm a pixel" in alike and "pixels wide" not in alike
 
 
 def test_before_and_after_are_each_compared_at_the_size_that_they_look_for(one, checkpoint, tmp_path, monkeypatch):

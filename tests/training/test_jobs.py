@@ -20,6 +20,7 @@ from kills import differing, kill, kill_and_resume, over, scenes, started, wait
 from sac import hub
 from sac.errors import OptionError, TrainingError
 from training.datasets.gather import gather
+from training.augment import Zoom
 from training.disk import FULL, read_json, write_json
 from training.exam import Exam, Marks
 from training.examiner import Examiner
@@ -259,7 +260,7 @@ def test_a_job_that_was_never_put_into_the_queue_can_go(idle):
 def test_an_examiner_goes_on_with_exactly_what_it_knew(tmp_path):
     """Marks that came back rounded could turn a tie into a gain, and so keep other weights."""
     third = Marks(1 / 3, 1 / 3, 1 / 3)
-    exams = {name: Exam([], 24.0, 256, 0) for name in ("training", "validation")}
+    exams = {name: Exam([], Zoom(24.0), 256, 0) for name in ("training", "validation")}
     knew, new = (Examiner(exams, LEAST, tmp_path) for _ in range(2))
     knew.marks = {"training": [None], "validation": [third, None]}
     knew.best, knew.idle, knew.weights = 1 / 3, 2, {"w": torch.tensor([0.1])}

@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch.utils.data import default_collate
 
+from training.augment import Zoom
 from training.crops import POOL, Crops
 from training.datasets.division import Pieces, divide
 from training.datasets.gather import gather
@@ -18,7 +19,7 @@ from training.options import FitOptions
 def batch(sac, whole, quick: bool = False) -> dict[str, torch.Tensor]:
     options = FitOptions(prompts=4, quick=quick)
     pieces = Pieces(whole, divide(whole.survey.facts, 0)[0])
-    made = Crops(pieces, sac.config.diameter, sac.config.tile, options)
+    made = Crops(pieces, Zoom(sac.config.diameter), sac.config.tile, options)
     return default_collate([made[k] for k in range(2)])
 
 
@@ -43,7 +44,7 @@ def test_pictures_without_nuclei_teach_that_there_are_none(sac, samples, tmp_pat
     empty = Sample("empty", np.full((90, 90, 3), 60, np.uint8), np.zeros((90, 90), np.int32))
     whole = gather([empty, samples[0]], tmp_path)
     pieces = Pieces(whole, divide(whole.survey.facts, 0)[0][:1])
-    made = Crops(pieces, sac.config.diameter, sac.config.tile, FitOptions(prompts=4))
+    made = Crops(pieces, Zoom(sac.config.diameter), sac.config.tile, FitOptions(prompts=4))
     shown = default_collate([made[0], made[1]])
     assert not shown["labels"].any()
     found = losses(sac, shown, step=0)

@@ -1,5 +1,7 @@
 """The comparison, whole: a made-up set of the official layout is learnt from, asked about and put into tables."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -90,6 +92,15 @@ def test_what_is_held_out_is_not_learnt_from(folder, tmp_path):
     few = [{f.name for f in there.learn(2, seed).facts} for seed in range(6)]
     assert all(len(names) == 2 and names <= learn for names in few) and len(set(map(frozenset, few))) > 1
     assert not {f.name for f in there.test.survey.facts} & (learn | held)
+
+
+def test_a_set_of_one_magnification_is_learnt_as_it_is_asked_about(folder, tmp_path):
+    measured = ground(folder, tmp_path, 0.2)
+    assert measured.scale == measured.zoom.own == 0
+    alike, glands = (replace(measured, name="monuseg", changes=changes) for changes in ({}, {"diameter": 40.0}))
+    empty = np.zeros((9, 9), np.int32)
+    assert [set_.zoom.of(empty) for set_ in (alike, glands)] == pytest.approx([alike.scale, glands.scale])
+    assert glands.scale / alike.scale == pytest.approx(40 / 24, rel=0.02)
 
 
 @pytest.mark.parametrize(

@@ -53,7 +53,8 @@ class Lessons:
         """The student's own. Its name holds a digest of all that the training depends on."""
         base = hub.sha256(hub.base_path(self.budget.base)) if student.base else "random"
         begun = [base, hub.sha256(hub.START)]
-        told = [asdict(student), self.budget.to_json(), self.seed, self.ground.digest, self.ground.changes, begun]
+        shown = [self.ground.digest, self.ground.changes, asdict(self.ground.zoom)]
+        told = [asdict(student), self.budget.to_json(), self.seed, shown, begun]
         digest = hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
         return self.out / "trained" / self.ground.name / f"{student.name}-{self.seed}-{digest[:8]}"
 
@@ -108,7 +109,7 @@ def lesson_of(student: Student, sac: SAC, options: FitOptions) -> nn.Module:
 
 def course_of(student: Student, sac: SAC, lessons: Lessons, options: FitOptions, folder: Path) -> Course:
     learn = lessons.ground.learn(student.images, lessons.seed)
-    crops = Crops(learn, sac.config.diameter, sac.config.tile, options)
+    crops = Crops(learn, lessons.ground.zoom, sac.config.tile, options)
     return Course(lesson_of(student, sac, options), crops, schedule_of(options), folder, GENERATOR)
 
 
@@ -136,7 +137,7 @@ class Curve(Watcher):
         self.every = max(1, steps // LOOKS)
         config = SACConfig(**lessons.ground.changes)
         held = lessons.ground.held_out(0)
-        self.tiles: list[Sample] = Exam(held, config.diameter, config.tile, seed=0).tiles  # the same for all seeds
+        self.tiles: list[Sample] = Exam(held, lessons.ground.zoom, config.tile, seed=0).tiles  # the same for all seeds
 
     def after(self, step: int, lesson: nn.Module) -> dict[str, Any]:
         if step % self.every and step != self.steps:

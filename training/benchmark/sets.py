@@ -15,6 +15,7 @@ from typing import Any, Literal
 import numpy as np
 
 from sac.config import SACConfig
+from training.augment import Zoom
 from training.datasets import official
 from training.datasets.division import Piece, Pieces, divide
 from training.datasets.gather import TABLE, TrainingSet, gather
@@ -59,6 +60,12 @@ class Ground:
         diameters = [f.diameter for f in self.learn(0, 0).facts if f.nuclei]
         return round(SACConfig(**self.changes).diameter / median(diameters), 2)
 
+    @property
+    def zoom(self) -> Zoom:
+        """How images are magnified while students learn: as they are when they are asked."""
+        diameter = SACConfig(**self.changes).diameter
+        return Zoom(diameter, diameter / self.scale if self.scale else 0.0)
+
     def learn(self, images: int, seed: int) -> Pieces:
         """What is learnt from: all but what is held out, or the first `images` of it, shuffled by the seed."""
         pieces = self._divided[0]
@@ -79,7 +86,7 @@ class Ground:
     def epoch(self, config: SACConfig) -> float:
         """Crops that show as many pixels as the images that are learnt from, at the scale that they are learnt at."""
         facts = [self.train.survey.facts[piece.index] for piece in self._divided[0]]
-        zooms = [config.diameter / f.diameter if f.diameter else 1.0 for f in facts]
+        zooms = [self.scale or (config.diameter / f.diameter if f.diameter else 1.0) for f in facts]
         return round(sum(f.height * f.width * z**2 for f, z in zip(facts, zooms)) / config.tile**2, 1)
 
     @cached_property
