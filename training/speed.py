@@ -11,13 +11,16 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
+from segment_anything.modeling.image_encoder import Attention
 
 from sac import hub
 from sac.config import SegmentOptions
 from sac.inference.predictor import decode, embed
 from sac.inference.segment import auto_prompts, segment
+from sac.model.attention import PositionedAttention
 from sac.model.decoder import TokenPrompts
-from sac.model.sac import SAC
+from sac.model.sac import SAC, fast
+from sac.model.sam import build_sam
 from sac.ui.examples import generated_field
 
 PROMPTS = 24
@@ -51,6 +54,10 @@ def run(parsed: argparse.Namespace) -> None:
     lines = [f"| {name} | {value:.3f} s |" for name, value in seconds.items()]
     lines.append(f"| peak memory | {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.2f} GiB |")
     lines.append(f"| decoding on the whole embedding over decoding on windows | {whole / windows:.1f} times |")
+    for base in ("tiny", "vit_b"):
+        ours, sams = _encoding(base)
+        lines.append(f"| encode one frame, {base} | {ours:.3f} s |")
+        lines.append(f"| the same with SAM's own attention over it | {sams / ours:.1f} times |")
     sys.stdout.write("\n".join(["| | |", "|---|---|", *lines, ""]))
 
 
@@ -62,6 +69,27 @@ def _median(work: Callable[[], object], runs: int) -> float:
         work()
         times.append(time.perf_counter() - begun)
     return statistics.median(times)
+
+
+@torch.inference_mode()
+def _encoding(base: str, runs: int = 3) -> tuple[float, float]:
+    """Seconds to encode one frame with this project's attention and with SAM's, by random weights."""
+    device = torch.device(hub.device())
+    encoder = build_sam(base).image_encoder.eval().to(device)
+    frame = torch.zeros(1, 3, encoder.img_size, encoder.img_size, device=device)
+    with fast(device):
+        ours = _median(lambda: encoder(frame), runs)
+        for block in encoder.blocks:
+            block.attn = _sams_own(block.attn)
+        return ours, _median(lambda: encoder(frame), runs)
+
+
+def _sams_own(ours: PositionedAttention) -> Attention:
+    """SAM's attention with the same weights."""
+    size = [(len(positions) + 1) // 2 for positions in (ours.rel_pos_h, ours.rel_pos_w)]
+    plain = Attention(ours.proj.in_features, ours.num_heads, use_rel_pos=True, input_size=size)
+    plain.load_state_dict(ours.state_dict())
+    return plain.to(ours.proj.weight.device)
 
 
 @torch.inference_mode()
