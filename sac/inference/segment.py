@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from sac.config import SegmentOptions
+from sac.config import SACConfig, SegmentOptions
 from sac.images import Image
 from sac.inference.instances import Instances, from_mask, merge, smoothed
 from sac.inference.predictor import Embedding, decode, decode_semantic, embed
@@ -40,7 +40,7 @@ def embed_image(image: Image, sac: SAC, options: SegmentOptions, progress: Progr
 def segment_embedded(sac: SAC, embedding: Embedding, options: SegmentOptions) -> Instances:
     """The fast half: automatic prompts and what the decoder makes of them."""
     found = answer(sac, embedding, auto_prompts(sac, embedding, options), options)
-    return replace(found, notes=(*_scale_note(embedding.scale), *found.notes))
+    return replace(found, notes=(*_scale_notes(sac.config, embedding.scale), *found.notes))
 
 
 def auto_prompts(sac: SAC, embedding: Embedding, options: SegmentOptions) -> Prompts:
@@ -69,5 +69,9 @@ def _tile_prompts(embedding: Embedding, options: SegmentOptions) -> Prompts:
     return Prompts(np.concatenate([r.points for r in rows]), np.concatenate([r.labels for r in rows]))
 
 
-def _scale_note(scale: float) -> tuple[str, ...]:
-    return () if scale == 1 else (f"segmented at {scale:.2f} times its size; masks are on the original pixels",)
+def _scale_notes(config: SACConfig, scale: float) -> list[str]:
+    notes = [] if scale == 1 else [f"segmented at {scale:.2f} times its size; masks are on the original pixels"]
+    if config.one_scale:
+        microns = scale * config.microns / config.diameter
+        notes.append(f"that is right where a pixel is {microns:.2g} µm: give its size if it is another")
+    return notes

@@ -9,7 +9,9 @@ from PIL import Image as PillowImage
 from sac import hub
 from sac.config import LIMITS, NUCLEUS, SACConfig
 from sac.errors import OptionError
+from sac.images import Image
 from sac.inference.scale import KNOWN_SCALES, USUAL, diameters, estimate_scale
+from sac.inference.segment import segment
 from sac.ui.examples import generated_field
 
 
@@ -59,6 +61,16 @@ def test_of_one_scale_nothing_is_measured(nuclei, monkeypatch, microns, scale):
     assert estimate_scale(nuclei, field, microns) == scale
     monkeypatch.setattr(nuclei, "config", replace(nuclei.config, provenance={}))
     assert estimate_scale(nuclei, field, 1.0) != 2.0
+
+
+@pytest.mark.parametrize("microns, said", [(None, "0.5"), (0.5, "0.5"), (0.25, "0.25"), (1.0, "1")])
+def test_of_one_scale_it_is_said_for_what_pixels_that_is_right(nuclei, monkeypatch, microns, said):
+    field = Image("field", generated_field(side=128, count=6).pixels, microns)
+    monkeypatch.setattr(nuclei, "config", replace(nuclei.config, provenance={"one_scale": True}))
+    notes = segment(field, nuclei).notes
+    assert f"that is right where a pixel is {said} µm: give its size if it is another" in notes
+    monkeypatch.setattr(nuclei, "config", replace(nuclei.config, provenance={}))
+    assert "right" not in " ".join(segment(field, nuclei).notes)
 
 
 @pytest.mark.parametrize("said", ["large", None, True, float("nan"), 0, 1e9, [12]])
