@@ -12,6 +12,7 @@ from torch.utils.data import default_collate
 
 from sac.config import SegmentOptions
 from sac.inference.predictor import embed
+from sac.inference.scale import KNOWN_SCALES
 from sac.inference.segment import segment_embedded
 from sac.metrics import score
 from sac.model.sac import SAC
@@ -25,8 +26,6 @@ TRIES = 12
 """Places of an image among which the one with most nuclei is taken."""
 STEP = 1_000_000_007
 """A step number like any other: what a lesson draws by chance is the same at every look."""
-FEWEST, MOST = 0.25, 4.0
-"""Magnifications within which a tile is brought to the diameter that the SAC learnt on."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +76,7 @@ class Exam:
 
 def _tile(rng: np.random.Generator, sample: Sample, zoom: Zoom, side: int) -> Sample:
     """A square of a sample, magnified as at work."""
-    scale = float(np.clip(zoom.of(sample.labels) or 1.0, FEWEST, MOST))
+    scale = float(np.clip(zoom.of(sample.labels) or 1.0, *KNOWN_SCALES))
     places = (place(rng, sample, scale, side) for _ in range(TRIES))
     image, labels = max(places, key=lambda found: len(np.unique(found[1])))
     return replace(sample, image=image, labels=labels)

@@ -27,9 +27,9 @@ from training.places import HELD_OUT
 from training.start import begin
 
 WARMUP = 50
+"""Steps in which the learning rate rises, or a tenth of all, where that is less."""
 SOUGHT = ("microns", "finds", "one_scale")
 """What of a training's options says what it looks for, and how large."""
-"""Steps in which the learning rate rises, or a tenth of all, where that is less."""
 Told = Callable[[str], None]
 
 

@@ -37,7 +37,9 @@ def estimate_scale(sac: SAC, pixels: np.ndarray, microns: float | None = None) -
         factor = _factor(sac, pixels)
         return 1.0 if factor is None else _settled(np.clip(factor, *SCALES), pixels)
     scale = _settled(np.clip(sac.config.diameter * microns / sac.config.microns, *KNOWN_SCALES), pixels)
-    for _ in range(0 if sac.config.one_scale else ROUNDS):
+    if sac.config.one_scale:
+        return scale
+    for _ in range(ROUNDS):
         factor = _factor(sac, rescaled(pixels, scale))
         if factor is None:
             return _settled(np.clip(2 * scale, *KNOWN_SCALES), pixels)  # none, or small ones

@@ -65,7 +65,9 @@ def test_bfloat16_is_as_near_as_sams_own(both):
 
 def test_weights_keep_their_names(both):
     plain, positioned, _ = both
-    assert {n: w.shape for n, w in plain.state_dict().items()} == {n: w.shape for n, w in positioned.state_dict().items()}
+    assert {n: w.shape for n, w in plain.state_dict().items()} == {
+        n: w.shape for n, w in positioned.state_dict().items()
+    }
 
 
 @pytest.mark.parametrize("name", ["tiny", "vit_b"])

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from sac.model.sam import PIXEL_MEAN
 from sac.config import SACConfig
 from sac.inference.scale import USUAL
+from sac.model.sam import PIXEL_MEAN
 from training.augment import Zoom, crop, is_coloured, median_diameter, place, recolour
 from training.datasets.sample import Sample
 

@@ -260,7 +260,9 @@ def test_provenance_keeps_what_came_before():
     assert card.count("| trained before |") == 2 and "Figures" not in card
 
 
-@pytest.mark.parametrize("name, told, other", [("microns", 80.0, 12.0), ("finds", "glands", "nuclei"), ("one_scale", True, True)])
+@pytest.mark.parametrize(
+    "name, told, other", [("microns", 80.0, 12.0), ("finds", "glands", "nuclei"), ("one_scale", True, True)]
+)
 def test_what_is_looked_for_and_its_size_are_handed_down_until_others_are_told(name, told, other):
     def taught(before, **options):
         return provenance(before, replace(TASK, options=replace(OPTIONS, **options)), (9, 1), None)

@@ -19,8 +19,8 @@ from kills import differing, kill, kill_and_resume, over, scenes, started, wait
 
 from sac import hub
 from sac.errors import OptionError, TrainingError
-from training.datasets.gather import gather
 from training.augment import Zoom
+from training.datasets.gather import gather
 from training.disk import FULL, read_json, write_json
 from training.exam import Exam, Marks
 from training.examiner import Examiner
