@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image
 from scipy import ndimage
 from skimage.color import hed2rgb, rgb2hed
+from skimage.segmentation import relabel_sequential
 
 from sac.config import SACConfig
 from sac.inference.scale import USUAL
@@ -73,9 +74,8 @@ def crop(
     image, labels = np.rot90(image, turns), np.rot90(labels, turns)
     if flip:
         image, labels = image[:, ::-1], labels[:, ::-1]
-    numbers, labels = np.unique(labels, return_inverse=True)
-    labels = labels.reshape(side, side).astype(np.int32) + int(numbers[0] > 0)
-    return recolour(rng, np.ascontiguousarray(image), spread), labels
+    numbered = relabel_sequential(labels)[0].astype(np.int32)
+    return recolour(rng, np.ascontiguousarray(image), spread), numbered
 
 
 def _scale(rng, sample: Sample, zoom: Zoom) -> float:

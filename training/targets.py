@@ -24,7 +24,8 @@ def border_distance(labels: Array) -> Array:
     inside = labels > 0
     borders = find_boundaries(labels, mode="inner")
     depth = ndimage.distance_transform_edt(inside & ~borders) + inside
-    deepest = np.maximum(ndimage.maximum(depth, labels, np.arange(labels.max() + 1)), 1)
+    deepest = np.ones(labels.max() + 1)
+    np.maximum.at(deepest, labels, depth)
     return (depth / deepest[labels]).astype(np.float32)
 
 
