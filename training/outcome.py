@@ -42,14 +42,14 @@ class Outcome:
         """Of `figure`, "before" or "after", over the images."""
         return float(np.mean([getattr(image, when)[figure] for image in self.images]))
 
-    @property
-    def gain(self) -> float:
-        """In mSA; below zero, the training made it worse."""
-        return self.mean("after", "msa") - self.mean("before", "msa")
+    def gain(self, figure: str = "msa") -> float:
+        """What the training added to a figure."""
+        return self.mean("after", figure) - self.mean("before", figure)
 
     @property
     def is_worse(self) -> bool:
-        return self.gain < 0
+        """All scores together: a little less of one is no loss where the others rose by more."""
+        return sum(map(self.gain, SCORES)) < 0
 
     @property
     def sentence(self) -> str:

@@ -132,6 +132,6 @@ def outcome_words(outcome: Outcome | None) -> str:
     said = (
         "**It got worse on the images that were held out.** The checkpoint it started from stays in use."
         if outcome.is_worse
-        else f"**mSA {outcome.gain:+.3f}** on what was held out ({counted(len(outcome.images))}, or parts of them)."
+        else f"**mSA {outcome.gain():+.3f}** on what was held out ({counted(len(outcome.images))}, or parts of them)."
     )
     return "\n".join([said, "", f"| | {' | '.join(heads[name] for name in SCORES)} |", "|---" * 5 + "|", *rows])

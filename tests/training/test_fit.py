@@ -166,7 +166,7 @@ def test_what_never_gains_ends_in_the_weights_it_began_with(two, checkpoint, tmp
     with monkeypatch.context() as patched:
         mark(patched, *[0.5] * 8)
         found = fitted(tmp_path, two, asked)
-    assert found.verdict == "enough" and found.outcome.gain == 0
+    assert found.verdict == "enough" and found.outcome.gain() == 0
     assert len(logged(tmp_path)) == 2 and different(weights(tmp_path), weights(checkpoint)) == []
 
 
@@ -197,7 +197,7 @@ def test_the_highest_learning_rate_ends_in_words_or_no_better(two, checkpoint, t
         assert "try a learning rate below 0.1" in str(error)
     else:
         assert all(torch.isfinite(value).all() for value in weights(tmp_path).values())
-        assert found.outcome is None if not start else np.isfinite(found.outcome.gain)
+        assert found.outcome is None if not start else np.isfinite(found.outcome.gain())
 
 
 # The quick mode

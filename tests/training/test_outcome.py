@@ -25,7 +25,7 @@ def outcome(*pairs: tuple[float, float]) -> Outcome:
 def test_figures_are_means_over_the_images():
     found = outcome((0.2, 0.5), (0.4, 0.8))
     assert found.figures() == {"before": scores(0.3), "after": scores(0.65)}
-    assert found.gain == pytest.approx(0.35) and not found.is_worse
+    assert found.gain() == pytest.approx(0.35) and not found.is_worse
     assert found.sentence == (
         "mSA 0.300 before, 0.650 after, Dice 0.300 before, 0.650 after, on 2 images held out."
     )  # fmt: skip
@@ -33,7 +33,7 @@ def test_figures_are_means_over_the_images():
 
 def test_that_it_got_worse_is_said():
     found = outcome((0.5, 0.4))
-    assert found.is_worse and found.gain == pytest.approx(-0.1)
+    assert found.is_worse and found.gain() == pytest.approx(-0.1)
     assert found.sentence.startswith("It got worse: mSA 0.500 before, 0.400 after")
     assert "on 1 image held out" in found.sentence and "started from is the better one" in found.sentence
 
@@ -42,10 +42,16 @@ def test_no_change_is_not_worse():
     assert not outcome((0.5, 0.5)).is_worse
 
 
+@pytest.mark.parametrize("rise, worse", [(0.02, False), (0.0, True)])
+def test_a_little_less_of_one_score_is_no_loss_where_another_rose_by_more(rise, worse):
+    after = scores(0.5) | {"msa": 0.49, "dice": 0.5 + rise}
+    assert Outcome((Compared("0", scores(0.5), after),)).is_worse is worse
+
+
 def test_a_sac_against_itself_is_no_gain(sac, samples, tmp_path):
     told = []
     found = compare(sac, sac, samples, tmp_path, told.append)
-    assert told == ["sample-0", "sample-1"] and found.gain == 0
+    assert told == ["sample-0", "sample-1"] and found.gain() == 0
     assert [image.before for image in found.images] == [image.after for image in found.images]
     pictures = sorted(p.name for p in (tmp_path / COMPARED).iterdir())
     assert pictures == ["0.after.png", "0.before.png", "1.after.png", "1.before.png"]
