@@ -79,10 +79,18 @@ def grain_of(diameter: float) -> float:
 def spread(markers: np.ndarray, nuclei_map: np.ndarray) -> np.ndarray:
     """Markers (H, W) grown by watershed over all that the generator takes for nucleus. Returns (H, W) int32.
 
-    From the generator's own summits these are its nuclei; from decoded masks, the masks without what they left over.
+    From decoded masks these are the masks without what they left over.
     """
     inside = (nuclei_map[0] > 0.5) | (markers > 0)
     return watershed(-nuclei_map[1], markers, mask=inside).astype(np.int32)
+
+
+def nuclei_of(nuclei_map: np.ndarray, diameter: float) -> np.ndarray:
+    """A map's own nuclei, from its summits by watershed. (2, H, W) -> (H, W) int32.
+
+    diameter: of a typical nucleus, in pixels of the map.
+    """
+    return spread(seeds(nuclei_map, grain_of(diameter)), nuclei_map)
 
 
 def instance_prompts(nuclei_map: np.ndarray, options: SegmentOptions, diameter: float) -> Prompts:

@@ -16,7 +16,7 @@ from sac.inference.segment import Progress, answer
 from sac.inference.tiles import plan_tiles
 from sac.model.everything import everything
 from sac.model.sac import SAC
-from sac.prompts import Prompts, grain_of, seeds, spread
+from sac.prompts import Prompts, nuclei_of
 
 CERTAIN = 1.0
 """Logit that stands for "inside" where a method returns masks without logits."""
@@ -28,13 +28,13 @@ def vanilla(sac: SAC, embedding: Embedding, prompts: Prompts, options: SegmentOp
 
 
 def vanilla_everything(sac: SAC, image: Image, scale: float, progress: Progress) -> np.ndarray:
-    """Vanilla SAM's own automatic mask generator, tile by tile at the scale that SAC works on. Labels (H, W) int32."""
+    """Vanilla SAM's own automatic mask generator, on the tiles that SAC works on. Labels (H, W) int32."""
     pixels = rescaled(stretched(image.pixels), scale)
-    tiles = plan_tiles(pixels.shape[:2], sac.config.tile, 0)
+    tiles = plan_tiles(pixels.shape[:2], sac.config.tile, SegmentOptions().overlap)
     masks = []
     for done, tile in enumerate(tiles):
         progress(done / len(tiles), f"Vanilla SAM, tile {done + 1} of {len(tiles)}")
-        part = pixels[tile.y : tile.y + tile.side, tile.x : tile.x + tile.side]
+        part = pixels[tile.y : tile.y + tile.side, tile.x : tile.x + tile.side]  # SAM draws a small one to its frame
         for inside, certainty in everything(sac, part):
             masks.append(Mask(tile.x, tile.y, np.where(inside, CERTAIN, -CERTAIN).astype(np.float32), certainty, 0))
     nothing = Prompts(np.zeros((0, 1, 2), np.float32), np.zeros((0, 1), np.int8))
@@ -48,7 +48,7 @@ def generator_alone(embedding: Embedding, diameter: float) -> np.ndarray:
 
     `diameter`: SACConfig's, of a nucleus in the scaled picture.
     """
-    return spread(seeds(embedding.nuclei_map, grain_of(diameter / embedding.scale)), embedding.nuclei_map)
+    return nuclei_of(embedding.nuclei_map, diameter / embedding.scale)
 
 
 RIVALS = {

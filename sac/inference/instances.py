@@ -79,9 +79,14 @@ def stability(logits: np.ndarray) -> float:
     return float(np.count_nonzero(logits > OFFSET) / wide) if wide else 0.0
 
 
-def merge(masks: list[Mask], prompts: Prompts, size: tuple[int, int], options: SegmentOptions) -> Instances:
-    """One label map (height, width) from masks that may overlap: duplicates go, a pixel is its strongest mask's."""
-    kept = _distinct([m for m in masks if m.certainty >= options.certainty], size)
+def merge(
+    masks: list[Mask], prompts: Prompts, size: tuple[int, int], options: SegmentOptions, duplicate: float = DUPLICATE
+) -> Instances:
+    """One label map (height, width) from masks that may overlap: duplicates go, a pixel is its strongest mask's.
+
+    duplicate: as DUPLICATE; 1 keeps every mask.
+    """
+    kept = _distinct([m for m in masks if m.certainty >= options.certainty], size, duplicate)
     best = np.zeros(size, np.float32)
     labels = np.zeros(size, np.int32)
     for number, mask in enumerate(kept, start=1):
@@ -114,13 +119,13 @@ def _none_sure(masks: list[Mask], least: float) -> tuple[str, ...]:
     return (f"no mask is certain enough: the surest of {len(masks)} has {surest:.2f}, and {least:.2f} is the least",)
 
 
-def _distinct(masks: list[Mask], size: tuple[int, int]) -> list[Mask]:
+def _distinct(masks: list[Mask], size: tuple[int, int], duplicate: float) -> list[Mask]:
     """The most certain masks first; one that lies mostly on those before it is a duplicate."""
     taken = np.zeros(size, bool)
     kept = []
     for mask in sorted(masks, key=lambda m: -m.certainty):
         inside = mask.logits > 0
-        if inside.any() and taken[mask.window][inside].mean() <= DUPLICATE:
+        if inside.any() and taken[mask.window][inside].mean() <= duplicate:
             taken[mask.window] |= inside
             kept.append(mask)
     return kept

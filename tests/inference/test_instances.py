@@ -23,8 +23,8 @@ def box(x, y, width, height, certainty=0.9, prompt=0, logit=1.0):
     return Mask(x, y, np.full((height, width), logit, np.float32), certainty, prompt)
 
 
-def merged(*masks):
-    return merge(list(masks), asked(len(masks)), SIZE, OPTIONS)
+def merged(*masks, **changes):
+    return merge(list(masks), asked(len(masks)), SIZE, OPTIONS, **changes)
 
 
 def test_masks_apart_are_copied():
@@ -46,6 +46,7 @@ def test_the_most_certain_duplicate_stays():
 def test_a_fifth_covered_is_not_yet_a_duplicate():
     assert len(merged(box(5, 5, 10, 10, 0.9), box(13, 5, 10, 10, 0.8))) == 2  # 20 of 100 pixels taken
     assert len(merged(box(5, 5, 10, 10, 0.9), box(12, 5, 10, 10, 0.8))) == 1  # 30 of 100
+    assert len(merged(box(5, 5, 10, 10, 0.9), box(12, 5, 10, 10, 0.8), duplicate=1.0)) == 2
 
 
 def test_a_shared_pixel_goes_to_the_stronger_logit_not_to_the_surer_mask():

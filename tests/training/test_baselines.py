@@ -13,7 +13,7 @@ from training.baselines.adapters import with_adapters
 from training.baselines.classical import parted
 from training.baselines.expert import Expert
 from training.baselines.methods import EXPERT, KNOWN
-from training.baselines.one_mask import OneMaskLesson
+from training.baselines.one_mask import OneMaskLesson, _whole_mask
 from training.baselines.subject import Subject
 
 
@@ -48,6 +48,8 @@ def test_a_mask_of_touching_discs_comes_apart_at_the_neck(discs):
     specks = np.zeros((40, 40), bool)
     specks[5:7, 5:7] = specks[20:24, 20:24] = True
     assert parted(specks, diameter=96).max() == 2 and ((parted(specks, diameter=96) > 0) == specks).all()
+    found = parted(specks, diameter=96, smallest=5)
+    assert found.max() == 1 and found[5:7, 5:7].max() == 0 and (found[20:24, 20:24] == 1).all()
 
 
 def test_an_expert_clicks_where_they_say(discs):
@@ -103,6 +105,27 @@ def test_every_method_answers_with_a_label_map(discs, sac):
     for name, method in KNOWN.items():
         found, seconds = subject.timed(method)
         assert found.shape == discs[1].shape and np.issubdtype(found.dtype, np.integer) and seconds > 0, name
+
+
+@pytest.mark.parametrize("count", [0, 1])
+def test_a_mirrored_picture_has_the_mirrored_mask(discs, sac, count):
+    pixels, labels = (np.pad(a, ((0, 128), (0, 128)) + ((0, 0),) * (a.ndim - 2)) for a in discs)
+    whole = _whole_mask(Subject(sac, pixels, labels, scale=1.0), count)
+    for axis in (0, 1):
+        subject = Subject(sac, np.flip(pixels, axis).copy(), np.flip(labels, axis).copy(), scale=1.0)
+        mirrored = np.flip(_whole_mask(subject, count), axis)
+        assert (mirrored == whole).mean() > (0.999 if count == 0 else 0.9)  # experts choose other nuclei
+
+
+def test_every_method_is_charged_the_measuring_once(discs, sac):
+    subject, charged = Subject(sac, discs[0]), []
+
+    def method(asked: Subject) -> np.ndarray:
+        charged.append([asked.scale, asked.scale, asked._reused][-1])
+        return np.zeros((1, 1), np.int32)
+
+    first, second = (subject.timed(method)[1] for _ in range(2))
+    assert charged == [0.0, subject._measuring] and min(first, second) >= subject._measuring > 0
 
 
 def test_who_asks_an_expert_without_truth_is_told(discs, sac):

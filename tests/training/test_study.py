@@ -8,10 +8,12 @@ import pytest
 import torch
 from PIL import Image
 
+from sac import hub
+from sac.config import SACConfig
 from training.__main__ import main
 from training.benchmark import costs
 from training.benchmark.costs import cost
-from training.benchmark.plan import ABLATIONS, NOBODY, RIVALS, SAM_FT, WHOLE, Budget, Student
+from training.benchmark.plan import ABLATIONS, MSA, NOBODY, RIVALS, SAM_FT, UNET, WHOLE, Budget, Student
 from training.benchmark.report import MARKS
 from training.benchmark.school import Curve, Lessons, built, taught
 from training.benchmark.sets import ground
@@ -122,6 +124,22 @@ def test_only_what_shall_learn_does(folder, tmp_path, student, learning):
     parts = {part for part in ("mask_decoder.", "generator.", "lora_", "adapter.") if any(part in n for n in names)}
     trunk = [n for n in names if n.startswith("sam.") and "lora_" not in n and ".adapter." not in n]
     assert {part.strip("._") for part in parts} == learning and trunk == []
+
+
+def test_all_begin_with_the_same_heads(folder, tmp_path):
+    lessons = Lessons(ground(folder, tmp_path, 0.2), Budget(), 0, tmp_path)
+    begun = hub.new(SACConfig()).state_dict()
+
+    def same(student: Student, part: str, other: str = "") -> bool:
+        weights = built(student, lessons).state_dict()
+        mine = {n: w for n, w in weights.items() if n.startswith(part)}
+        return all(torch.equal(w, begun[n.replace(part, other or part, 1)]) for n, w in mine.items())
+
+    assert all(same(student, "mask_decoder.") for student in (WHOLE, SAM_FT, MSA))
+    assert all(same(student, "generator.") for student in (WHOLE, UNET))
+    frozen = Student("frozen", decoder=False)
+    assert same(frozen, "mask_decoder.", "sam.mask_decoder.") and not same(frozen, "mask_decoder.")
+    assert not same(Student("fresh", scenes=False), "generator.")
 
 
 def test_ablations_change_what_they_say():

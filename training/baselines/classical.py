@@ -10,7 +10,7 @@ from skimage.filters import gaussian, threshold_otsu
 from skimage.measure import label
 from skimage.segmentation import watershed
 
-from sac.prompts import grain_of, seeds, spread
+from sac.prompts import nuclei_of
 from training.targets import border_distance
 
 
@@ -30,13 +30,14 @@ def otsu_watershed(pixels: np.ndarray) -> np.ndarray:
     return watershed(-depth, markers, mask=inside).astype(np.int32)
 
 
-def parted(inside: np.ndarray, diameter: float) -> np.ndarray:
+def parted(inside: np.ndarray, diameter: float, smallest: float = 0.0) -> np.ndarray:
     """The nuclei of a mask (H, W) bool of all of them: its pieces, cut at necks as SAC cuts its map. (H, W) int32.
 
-    diameter: of a typical nucleus, in pixels of the mask.
+    diameter: of a typical nucleus, in pixels of the mask. smallest: area below which a piece is noise.
     """
     pieces = label(inside, connectivity=1)
+    inside = inside & (np.bincount(pieces.ravel()) >= smallest)[pieces]
     drawn = np.stack([inside.astype(np.float32), border_distance(pieces)])
-    found = spread(seeds(drawn, grain_of(diameter)), drawn)
+    found = nuclei_of(drawn, diameter)
     left = label(inside & (found == 0), connectivity=1)  # pieces too small for a summit stay as they are
     return np.where(left > 0, left + found.max(), found).astype(np.int32)

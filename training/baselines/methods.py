@@ -11,8 +11,10 @@ from sac.config import KINDS, SegmentOptions
 from sac.images import Image
 from sac.inference.compare import vanilla_everything
 from sac.inference.maps import map_of
+from sac.inference.instances import merge
+from sac.inference.predictor import decode
 from sac.inference.segment import answer, auto_prompts
-from sac.prompts import Prompts, grain_of, seeds, spread
+from sac.prompts import Prompts, nuclei_of
 from training.baselines.classical import otsu_watershed, parted
 from training.baselines.expert import Expert
 from training.baselines.one_mask import one_mask
@@ -33,10 +35,12 @@ def prompted_by_generator(options: SegmentOptions) -> Method:
 
 
 def prompted_by_expert(ask: Callable[[Expert], Prompts]) -> Method:
-    """SAM as it is, with an expert's points in each nucleus (paper, figure 1)."""
+    """SAM as it is, with an expert's points in each nucleus (paper, figure 1): no mask is anybody's duplicate."""
 
     def method(subject: Subject) -> np.ndarray:
-        return answer(subject.sac, subject.embedding(False), ask(subject.expert), VANILLA).labels
+        embedding, prompts = subject.embedding(False), ask(subject.expert)
+        masks = decode(subject.sac, embedding, prompts, VANILLA)
+        return merge(masks, prompts, embedding.size, VANILLA, duplicate=1.0).labels
 
     return method
 
@@ -47,12 +51,13 @@ def _everything(subject: Subject) -> np.ndarray:
 
 def _unet(subject: Subject) -> np.ndarray:
     nuclei_map = map_of(subject.sac, subject.pixels, subject.scale, INSTANCES)
-    return spread(seeds(nuclei_map, grain_of(subject.diameter)), nuclei_map)
+    return nuclei_of(nuclei_map, subject.diameter)
 
 
-def _one_mask_parted(subject: Subject) -> np.ndarray:
-    """SAC's mask of all nuclei, cut at necks as the rivals' are."""
-    return parted(METHODS["sac-semantic"](subject) > 0, subject.diameter)
+def one_mask_of_sac(options: SegmentOptions) -> Method:
+    """SAC's mask of all nuclei, cut at necks as the rivals' masks are."""
+    whole = prompted_by_generator(options)
+    return lambda subject: parted(whole(subject) > 0, subject.diameter, subject.smallest)
 
 
 METHODS: dict[str, Method] = {
@@ -77,13 +82,13 @@ ONE_MASK: dict[str, Method] = {f"{count} points": one_mask(count) for count in (
 """SAM-FT and MSA."""
 
 ABLATED: dict[str, Method] = {
-    "one mask, parted": _one_mask_parted,
+    "one mask, parted": one_mask_of_sac(SEMANTIC),
+    "one mask, parted, by probability": one_mask_of_sac(replace(SEMANTIC, strategy="probability")),
     "sac of any certainty": prompted_by_generator(replace(INSTANCES, certainty=0.0)),
-    **{f"{k} pairs": prompted_by_generator(replace(SEMANTIC, pairs=k)) for k in (1, 3, 8, 16)},
-    **{f"only {kind}": prompted_by_generator(replace(SEMANTIC, kinds=kind)) for kind in KINDS},
+    **{f"{k} pairs": one_mask_of_sac(replace(SEMANTIC, pairs=k)) for k in (1, 3, 8, 16)},
+    **{f"only {kind}": one_mask_of_sac(replace(SEMANTIC, kinds=kind)) for kind in KINDS},
     **{f"{n} negatives": prompted_by_generator(replace(INSTANCES, negatives=n)) for n in (0, 1, 2, 4, 8)},
     "sac by probability": prompted_by_generator(replace(INSTANCES, strategy="probability")),
-    "sac-semantic by probability": prompted_by_generator(replace(SEMANTIC, strategy="probability")),
 }
 """SAC, asked otherwise."""
 KNOWN: dict[str, Method] = METHODS | EXPERT | ONE_MASK | ABLATED

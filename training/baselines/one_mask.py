@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sac.config import SegmentOptions
+from sac.inference.maps import FLIPS
 from sac.inference.tiled import Tiled
 from sac.inference.tiles import Tile
 from sac.model.decoder import TokenPrompts
@@ -67,24 +68,34 @@ def one_mask(count: int) -> Method:
     """The method of a SAM that learnt `OneMaskLesson`, with `count` points of an expert on each tile."""
 
     def method(subject: Subject) -> np.ndarray:
-        return parted(_whole_mask(subject, count), subject.diameter)
+        return parted(_whole_mask(subject, count), subject.diameter, subject.smallest)
 
     return method
 
 
 @torch.inference_mode()
 def _whole_mask(subject: Subject, count: int) -> np.ndarray:
-    """The mask (H, W) bool of a picture, tile by tile."""
+    """The mask (H, W) bool of a picture, tile by tile, averaged over the mirrorings that SAC's map is averaged over."""
     sac = subject.sac
     tiled = Tiled.of(sac, subject.pixels, subject.scale, SegmentOptions().overlap)
     points, labels = _asked(subject, tiled.tiles, count)
     logits: list[Tensor] = []
     for crops in tiled.crops(sac):
-        rows = slice(sum(map(len, logits)), None)
+        first = sum(map(len, logits))
+        rows = slice(first, first + len(crops))
         with fast(sac.sam.device):
-            features = sac.encode(crops, adapted=False).float()
-            logits.append(_masks(sac, features, points[rows][: len(crops)], labels[rows][: len(crops)]))
+            seen = (_seen_mirrored(sac, crops, points[rows], labels[rows], axes) for axes in FLIPS)
+            logits.append(sum(seen) / len(FLIPS))
     return tiled.whole(torch.cat(logits)[:, None])[0] > 0
+
+
+def _seen_mirrored(sac: SAC, crops: Tensor, points: np.ndarray, labels: np.ndarray, axes: tuple[int, ...]) -> Tensor:
+    """Logits (T, side, side) of crops (T, 3, side, side) that are shown mirrored along `axes`, turned back."""
+    there = [points[..., 0], points[..., 1]]
+    for axis in axes:
+        there[3 - axis] = sac.config.tile - 1 - there[3 - axis]
+    features = sac.encode(crops.flip(axes), adapted=False).float()
+    return _masks(sac, features, np.stack(there, axis=-1), labels).flip([axis - 1 for axis in axes])
 
 
 def _asked(subject: Subject, tiles: list[Tile], count: int) -> tuple[np.ndarray, np.ndarray]:

@@ -16,7 +16,7 @@ from sac.errors import OptionError
 from training.baselines.methods import METHODS
 from training.baselines.subject import Subject
 from training.benchmark.scores import scores
-from training.benchmark.tables import GLANDS, SCORES
+from training.benchmark.tables import GLAND_SCORES, SCORES
 from training.datasets.folder import find_pairs, load_all
 
 
@@ -32,7 +32,7 @@ def run(parsed: argparse.Namespace) -> None:
     names = set(parsed.names.read_text().split()) if parsed.names else None
     rows = [row for folder, model in zip(parsed.data, models) for row in _measure(folder, model, parsed, names)]
     images = pd.DataFrame(rows)
-    figures = [name for name in (*SCORES, *GLANDS, "seconds") if name in images]
+    figures = [name for name in (*SCORES, *GLAND_SCORES, "seconds") if name in images]
     table = images.groupby(["data", "model", "method"], sort=False)[figures].mean().round(4).reset_index()
     images.to_csv(parsed.out / "images.csv", index=False)
     table.to_csv(parsed.out / "table.csv", index=False)
@@ -42,7 +42,7 @@ def run(parsed: argparse.Namespace) -> None:
 
 
 def _measure(folder: Path, model: str, parsed: argparse.Namespace, names: set[str] | None) -> list[dict]:
-    sac = hub.load(model)
+    sac = hub.load(model, hub.device())
     pairs = [p for p in find_pairs(folder) if names is None or p.name in names]
     name = f"{folder.resolve().parent.name}/{folder.name}"
     rows = []

@@ -20,7 +20,7 @@ class Student:
     changes: fields of SACConfig. The rest departs from SAC: without LoRA (`adapter`), with the base's decoder as it is
     (`decoder`), generator first and the others after it (`joint`), the masks' loss reaching the generator, too (`heard`),
     on the first `images` of a shuffled training set (0: all), on a base whose weights are random (`base`), with heads that
-    have not learnt scenes (`scenes`).
+    have not learnt scenes (`scenes`). All who learn begin with the same heads, as far as they have any of them.
     """
 
     name: str
@@ -141,8 +141,8 @@ ABLATIONS: dict[str, tuple[Line, ...]] = {
     "Discriminating strategy": (
         Line("centroid, a mask each", WHOLE, "sac"),
         Line("probability, a mask each", WHOLE, "sac by probability"),
-        Line("centroid, one mask", WHOLE, "sac-semantic"),
-        Line("probability, one mask", WHOLE, "sac-semantic by probability"),
+        Line("centroid, one mask", WHOLE, "one mask, parted"),
+        Line("probability, one mask", WHOLE, "one mask, parted, by probability"),
     ),
     "LoRA rank": tuple(_variant(f"sac-rank-{r}", f"{r}", rank=r, alpha=2.0 * r) for r in RANKS),
     "LoRA on": tuple(

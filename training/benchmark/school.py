@@ -52,7 +52,7 @@ class Lessons:
     def folder(self, student: Student) -> Path:
         """The student's own. Its name holds a digest of all that the training depends on."""
         base = hub.sha256(hub.base_path(self.budget.base)) if student.base else "random"
-        begun = [base, hub.sha256(hub.START)]
+        begun = {"base": base, "heads": hub.sha256(hub.START) if student.scenes else ""}
         shown = [self.ground.digest, self.ground.changes, asdict(self.ground.zoom)]
         told = [asdict(student), self.budget.to_json(), self.seed, shown, begun]
         digest = hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
@@ -82,8 +82,9 @@ def taught(student: Student, lessons: Lessons) -> SAC:
 def built(student: Student, lessons: Lessons) -> SAC:
     """The model with what the student may learn, and nothing else, taking gradients."""
     config = SACConfig(base=lessons.budget.base, **{**lessons.ground.changes, **dict(student.changes)})
-    begun = student.scenes and student.learns in ("sac", "generator")
-    sac = hub.new(config, begun) if student.base else hub.begin(SAC(build_sam(config.base), config))
+    sac = hub.new(config, student.scenes) if student.base else hub.begin(SAC(build_sam(config.base), config))
+    if not student.decoder:
+        sac.mask_decoder.load_state_dict(sac.sam.mask_decoder.state_dict())
     sac.learning(False)
     learning: list[nn.Module] = []
     if student.learns in ("sac", "generator"):

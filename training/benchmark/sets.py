@@ -22,9 +22,9 @@ from training.datasets.gather import TABLE, TrainingSet, gather
 from training.datasets.sample import Sample
 
 Split = Literal["test", "held-out"]
-GLANDS = {"diameter": 40.0}
+GLAND_CONFIG = {"diameter": 40.0}
 """SACConfig for glands: a decoding window of 128 pixels holds the largest of them, and a tile nearly a whole picture."""
-CHANGES: dict[str, dict[str, Any]] = {"glas": GLANDS}
+CHANGES: dict[str, dict[str, Any]] = {"glas": GLAND_CONFIG}
 ONE_MAGNIFICATION = ("monuseg", "glas")
 """Sets that one microscope at one magnification made: their scale is that of the training images, by their labels."""
 

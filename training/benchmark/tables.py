@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 SCORES = ("dice", "iou", "aji", "pq", "f1", "ap50", "msa")
-GLANDS = ("object_dice", "object_f1", "object_hausdorff")
+GLAND_SCORES = ("object_dice", "object_f1", "object_hausdorff")
 TITLES = {
     "dice": "Dice", "iou": "IoU", "aji": "AJI", "pq": "PQ", "f1": "F1", "ap50": "AP@.5", "msa": "mSA",
     "object_dice": "object Dice", "object_f1": "object F1", "object_hausdorff": "object Hausdorff, px",
@@ -18,7 +18,7 @@ SHOWN = ("dice", "aji", "pq", "f1", "msa")
 
 def summary(rows: pd.DataFrame) -> pd.DataFrame:
     """A line per table and label, in their order: mean and deviation (n - 1) over seeds of the means over images."""
-    figures = [name for name in (*SCORES, *GLANDS, "seconds") if name in rows]
+    figures = [name for name in (*SCORES, *GLAND_SCORES, "seconds") if name in rows]
     by_seed = rows.groupby(["data", "table", "label", "seed"], sort=False)[figures].mean()
     over = by_seed.groupby(level=[0, 1, 2], sort=False)
     means, spreads = over.mean(), over.std().add_suffix("_sd")
@@ -30,7 +30,7 @@ def summary(rows: pd.DataFrame) -> pd.DataFrame:
 
 def markdown(table: pd.DataFrame) -> str:
     """A table in Markdown: the mean, and the deviation where there is one. Of glands, the challenge's scores."""
-    names = ("dice", *GLANDS, "msa") if GLANDS[0] in table else SHOWN
+    names = ("dice", *GLAND_SCORES, "msa") if GLAND_SCORES[0] in table else SHOWN
     names = [n for n in names if n in table]
     lines = ["| | " + " | ".join(TITLES[n] for n in names) + " |", "|---|" + "---|" * len(names)]
     for _, line in table.iterrows():
