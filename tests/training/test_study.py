@@ -13,11 +13,13 @@ from sac.config import SACConfig
 from training.__main__ import main
 from training.benchmark import costs
 from training.benchmark.costs import cost
+from training.benchmark.measure import Task
 from training.benchmark.plan import ABLATIONS, MSA, NOBODY, RIVALS, SAM_FT, UNET, WHOLE, Budget, Student
-from training.benchmark.report import MARKS
+from training.benchmark.report import MARKS, Report
 from training.benchmark.school import Curve, Lessons, built, taught
 from training.benchmark.sets import ground
-from training.benchmark.tables import markdown, summary
+from training.benchmark.study import Found, Study
+from training.benchmark.tables import SCORES, markdown, summary
 
 SMALL = ["--steps", "2", "--batch", "2", "--prompts", "2", "--most", "1", "--hold-out", "0.2"]
 
@@ -124,6 +126,24 @@ def test_only_what_shall_learn_does(folder, tmp_path, student, learning):
     parts = {part for part in ("mask_decoder.", "generator.", "lora_", "adapter.") if any(part in n for n in names)}
     trunk = [n for n in names if n.startswith("sam.") and "lora_" not in n and ".adapter." not in n]
     assert {part.strip("._") for part in parts} == learning and trunk == []
+
+
+@pytest.mark.parametrize("sources, told", [(("glas/testA", "glas/testB"), 2), (("dsb2018/val", "dsb2018/val"), 1)])
+def test_parts_of_a_test_are_told_apart(folder, tmp_path, sources, told):
+    study = Study(folder, ("rivals",), (0,), tmp_path, 1, Budget())
+    lessons = Lessons(ground(folder, tmp_path, 0.2), study.budget, 0, tmp_path)
+    for line in RIVALS:
+        path = Task(line.student, (), lessons).path("test", line.method)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        figures = dict.fromkeys((*SCORES, "seconds"), 0.5)
+        pd.DataFrame([{"source": s, "image": i, **figures, "commit": ""} for i, s in enumerate(sources)]).to_csv(path)
+    rows = study._rows("rivals", [lessons])
+    empty = pd.DataFrame()
+    example = tmp_path / "example.png"
+    Image.new("RGB", (4, 4)).save(example)
+    page = Report(study, Found(rows, empty, empty, empty, example))._rivals()
+    assert sum(text.startswith("**") for text in page) == told and len(rows) == 2 * len(RIVALS)
+    assert set(rows["data"]) == (set(sources) if told == 2 else {"dsb2018, test"})
 
 
 def test_all_begin_with_the_same_heads(folder, tmp_path):

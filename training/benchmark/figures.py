@@ -17,15 +17,18 @@ NAMES = {"sam-ft": "SAM-FT", "msa": "MSA", "unet": "U-Net alone", "sac": "SAC"}
 
 
 def rivals(table: pd.DataFrame, path: Path) -> None:
-    """Dice and mSA of each line, with the deviation between seeds."""
-    figure = Figure(figsize=SIZE, layout="constrained")
-    axis, lines = figure.subplots(), table.iloc[::-1]
-    for shift, score, title in ((0.2, "dice", "Dice"), (-0.2, "msa", "mSA")):
-        places = [i + shift for i in range(len(lines))]
-        axis.barh(places, lines[score], 0.38, xerr=lines[f"{score}_sd"].fillna(0), label=title)
-    axis.set_yticks(range(len(lines)), [str(label).replace("**", "") for label in lines["label"]])
-    axis.set(title=table["data"].iloc[0], xlim=(0, 1))
-    figure.legend(*axis.get_legend_handles_labels(), loc="outside lower center", ncols=2)
+    """Dice and mSA of each line, with the deviation between seeds, a panel per part of the test."""
+    parts = table["data"].unique()
+    figure = Figure(figsize=(SIZE[0] + 3.6 * (len(parts) - 1), SIZE[1]), layout="constrained")
+    axes = figure.subplots(1, len(parts), sharey=True, squeeze=False)[0]
+    for axis, data in zip(axes, parts):
+        lines = table[table["data"] == data].iloc[::-1]
+        for shift, score, title in ((0.2, "dice", "Dice"), (-0.2, "msa", "mSA")):
+            places = [i + shift for i in range(len(lines))]
+            axis.barh(places, lines[score], 0.38, xerr=lines[f"{score}_sd"].fillna(0), label=title)
+        axis.set_yticks(range(len(lines)), [str(label).replace("**", "") for label in lines["label"]])
+        axis.set(title=data, xlim=(0, 1))
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
     figure.savefig(path, dpi=120)
 
 

@@ -76,7 +76,8 @@ class Report:
             shutil.copy(self.found.example, self._path("rivals", "-example.png"))
             example.append(self._shows("rivals", "One test picture as all see it", "-example"))
         stars = "\\* told points from the truth, as an expert would set them.\n"
-        return [self._shows("rivals", "Dice and mSA of all"), _title(table), markdown(table), stars, *example]
+        parts = [text for _, lines in table.groupby("data", sort=False) for text in (_title(lines), markdown(lines))]
+        return [self._shows("rivals", "Dice and mSA of all"), *parts, stars, *example]
 
     def _ablations(self) -> list[str]:
         table = self._kept(self.found.ablations, "ablations")

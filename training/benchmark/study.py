@@ -114,16 +114,21 @@ class Study:
         bar.close()
 
     def _rows(self, part: str, classes: list[Lessons]) -> pd.DataFrame:
-        """A row per image of every line of a part."""
+        """A row per image of every line of a part; `data` is what its means are taken over.
+
+        A test of several parts, such as GlaS's A and B, is reported as its authors do: each by itself.
+        """
         found = []
         for lessons in classes:
             for table, split, line in self._lines(part, lessons):
                 path = Task(line.student, (), lessons).path(split, line.method)
                 if line.student == NOBODY and lessons.seed != self.seeds[0]:
                     continue
-                facts = {"data": f"{self.name}, {split}", "table": table}
+                rows = pd.read_csv(path, dtype=WORDS, keep_default_na=False)
+                is_one = rows["source"].nunique() == 1 or split == "held-out"
+                facts = {"data": f"{self.name}, {split}" if is_one else rows["source"], "table": table}
                 told = facts | {"label": line.label.format(base=self.budget.base), "seed": lessons.seed}
-                found.append(pd.read_csv(path, dtype=WORDS, keep_default_na=False).assign(**told))
+                found.append(rows.assign(**told))
         return pd.concat(found, ignore_index=True) if found else pd.DataFrame()
 
     def _curves(self, classes: list[Lessons]) -> pd.DataFrame:
