@@ -19,7 +19,7 @@ from sac.remote.repository import NAME
 EMBEDDED = {
     "nuclei": "nuclei (general)",
     "nuclei-he": "nuclei-he (H&E, stains)",
-    "glands": "glands (H&E, whole glands)",
+    "glands": "glands (H&E)",
 }
 OWN = re.compile(r"[0-9a-f]{16}")
 """Names of trained ones: as good as a key, as nobody guesses 64 bits."""
