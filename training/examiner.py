@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from torch import Tensor
 
 from training.drawing import draw
@@ -20,13 +22,16 @@ class Examiner(Watcher):
     """Two exams, on training and validation tiles, a tile of each at a time.
 
     A curve shows the mean over all tiles, each as it was last seen. When all validation tiles were seen anew, a round
-    is over: its mean mSA decides on the best weights and on whether there still is a gain.
+    is over: its mean mSA decides on the best weights and on whether there still is a gain. The last step's weights, at
+    which the learning rate has come down to zero, are taken even so, unless earlier ones were surely better.
     """
 
     def __init__(self, exams: dict[str, Exam], options: FitOptions, out: Path):
         self.exams, self.options, self.out = exams, options, out
         self.marks: dict[str, list[Marks | None]] = {name: [None] * len(exam) for name, exam in exams.items()}
         self.best, self.idle = -1.0, 0
+        self.of_best: list[float] = []
+        """The best weights' mSA on each validation tile."""
         self.weights: dict[str, Tensor] = {}
 
     def begins(self, lesson: NucleiLesson) -> dict[str, Any]:
@@ -35,7 +40,10 @@ class Examiner(Watcher):
 
     def after(self, step: int, lesson: NucleiLesson) -> dict[str, Any]:
         if step == self.options.steps:
-            return self._whole(lesson)
+            told = self._whole(lesson)
+            if self.of_best and not surely_better(self.of_best, self._msa):
+                self._keep(lesson)
+            return told
         if step <= self.options.alone or step % self.options.look_every:
             return {}
         turn = step // self.options.look_every
@@ -55,14 +63,16 @@ class Examiner(Watcher):
 
     def state_dict(self) -> dict[str, Any]:
         marks = {name: [m and asdict(m) for m in row] for name, row in self.marks.items()}  # exact, not rounded
-        return {"marks": marks, "best": self.best, "idle": self.idle, "weights": self.weights}
+        facts = {"best": self.best, "of_best": self.of_best, "idle": self.idle}
+        return {"marks": marks, **facts, "weights": self.weights}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.marks = {name: [m and Marks(**m) for m in row] for name, row in state["marks"].items()}
-        self.best, self.idle, self.weights = state["best"], state["idle"], state["weights"]
+        self.best, self.of_best, self.idle = state["best"], state["of_best"], state["idle"]
+        self.weights = state["weights"]
 
     def restore(self, lesson: NucleiLesson, started: dict[str, Tensor]) -> None:
-        """Gives the lesson the best weights that were seen, and what `options.keep` asks of those it started from."""
+        """Gives the lesson the weights that were kept, and what `options.keep` asks of those it started from."""
         for name, weight in lesson.named_parameters():
             if name in self.weights:
                 weight.data.copy_(self.weights[name])
@@ -99,6 +109,20 @@ class Examiner(Watcher):
         self.idle = 0 if msa > self.best else self.idle + 1
         if msa > self.best:
             self.best = msa
-            learnt = [(name, w) for name, w in lesson.named_parameters() if w.requires_grad]
-            self.weights = {name: weight.detach().cpu().clone() for name, weight in learnt}
+            self._keep(lesson)
         return {"round": round(msa, 5), "best": round(self.best, 5)}
+
+    @property
+    def _msa(self) -> list[float]:
+        return [marks.msa for marks in self.marks["validation"]]
+
+    def _keep(self, lesson: NucleiLesson) -> None:
+        self.of_best = self._msa
+        learnt = [(name, w) for name, w in lesson.named_parameters() if w.requires_grad]
+        self.weights = {name: weight.detach().cpu().clone() for name, weight in learnt}
+
+
+def surely_better(some: Sequence[float], others: Sequence[float]) -> bool:
+    """Whether scores are higher than others of the same tiles by more than twice the standard error of the difference."""
+    gain = np.subtract(some, others)
+    return bool(gain.mean() > 2 * gain.std(ddof=1) / np.sqrt(len(gain))) if len(gain) > 1 else bool(gain.mean() > 0)

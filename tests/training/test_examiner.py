@@ -70,6 +70,20 @@ def test_the_best_weights_come_back_after_it_got_worse(tmp_path):
     assert (lesson.learnt.item(), lesson.frozen.item()) == (1, 7)
 
 
+@pytest.mark.parametrize(("last", "kept"), [((0.59, 0.3), 2), ((0.4, 0.39), 1), ((0.7, 0.7), 2)])
+def test_the_last_weights_are_taken_unless_others_were_surely_better(tmp_path, last, kept):
+    """0.6 and 0.6 are ahead by .155 ± .145, which is in doubt, by .205 ± .005, or not at all."""
+    watching, lesson = examiner(tmp_path, Told(0.2, 0.2, 0.6, 0.6, *last), steps=6, patience=0), Lesson()
+    watching.begins(lesson)
+    lesson.learnt.data.fill_(1)
+    watching.after(2, lesson), watching.after(4, lesson)
+    lesson.learnt.data.fill_(2)
+    assert watching.after(6, lesson)["best"] == max(0.6, *last)
+    lesson.learnt.data.fill_(3)
+    watching.restore(lesson, {})
+    assert lesson.learnt.item() == kept
+
+
 def test_it_ends_when_patience_does(tmp_path):
     watching, lesson = examiner(tmp_path, Told(*[0.5] * 2, *[0.6] * 2, *[0.6] * 4)), Lesson()
     watching.begins(lesson)
@@ -140,7 +154,8 @@ def test_its_state_survives(tmp_path):
     stream.seek(0)
     second = examiner(tmp_path, Told(0.1, 0.1))
     second.load_state_dict(torch.load(stream, weights_only=True))
-    assert (second.best, second.idle, second.marks) == (first.best, first.idle, first.marks)
+    assert (second.best, second.of_best, second.idle) == (first.best, first.of_best, first.idle)
+    assert second.marks == first.marks and first.of_best == [0.2, 0.4]
     assert second.after(4, lesson) == first.after(4, lesson)
     lesson.learnt.data.fill_(9)
     second.restore(lesson, {})
