@@ -60,7 +60,7 @@ class Study:
         self._work([*mine, *(replace(task, asked=()) for task in others)])
         self._work(others)  # asked afterwards, as they ask for the scales that SAC measures
         example = classes[0].folder(WHOLE) / "example.png"
-        if "rivals" in self.parts and not example.exists():
+        if "rivals" in self.parts and self.name in examples.FREE and not example.exists():
             examples.draw(classes[0], example)
         return Found(
             rivals=self._rows("rivals", classes),
