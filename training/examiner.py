@@ -68,8 +68,8 @@ class Examiner(Watcher):
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.marks = {name: [m and Marks(**m) for m in row] for name, row in state["marks"].items()}
-        self.best, self.of_best, self.idle = state["best"], state["of_best"], state["idle"]
-        self.weights = state["weights"]
+        self.best, self.idle, self.weights = state["best"], state["idle"], state["weights"]
+        self.of_best = state.get("of_best", [])  # a training that was begun before it was kept goes on
 
     def restore(self, lesson: NucleiLesson, started: dict[str, Tensor]) -> None:
         """Gives the lesson the weights that were kept, and what `options.keep` asks of those it started from."""

@@ -160,3 +160,6 @@ def test_its_state_survives(tmp_path):
     lesson.learnt.data.fill_(9)
     second.restore(lesson, {})
     assert lesson.learnt.item() == 0
+    older = {name: value for name, value in first.state_dict().items() if name != "of_best"}
+    second.load_state_dict(older)
+    assert second.of_best == [] and second.best == first.best

@@ -10,8 +10,8 @@ import numpy as np
 from sac.config import KINDS, SegmentOptions
 from sac.images import Image
 from sac.inference.compare import vanilla_everything
-from sac.inference.maps import map_of
 from sac.inference.instances import merge
+from sac.inference.maps import map_of
 from sac.inference.predictor import decode
 from sac.inference.segment import answer, auto_prompts
 from sac.prompts import Prompts, nuclei_of

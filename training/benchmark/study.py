@@ -125,7 +125,7 @@ class Study:
                 if line.student == NOBODY and lessons.seed != self.seeds[0]:
                     continue
                 rows = pd.read_csv(path, dtype=WORDS, keep_default_na=False)
-                is_one = rows["source"].nunique() == 1 or split == "held-out"
+                is_one = rows["source"].nunique() == 1
                 facts = {"data": f"{self.name}, {split}" if is_one else rows["source"], "table": table}
                 told = facts | {"label": line.label.format(base=self.budget.base), "seed": lessons.seed}
                 found.append(rows.assign(**told))
