@@ -40,6 +40,8 @@ class SACConfig:
     """Which encoder blocks carry LoRA: "all", or "late" for the second half."""
     generator_widths: tuple[int, ...] = (16, 32, 64, 128, 192)
     """Channels of the auto-prompt generator's U-Net, from full resolution down."""
+    generator_sees: str = "embedding"
+    """What the generator's map is made from: the "picture" alone (the paper), or SAM's adapted "embedding" as well."""
     window: int = 16
     """Side of a decoding window in tokens of the image embedding."""
     window_encoding: str = "centre"
@@ -65,6 +67,8 @@ class SACConfig:
             raise OptionError(f"projections {self.projections} are not of q, k, v")
         if self.blocks not in ("all", "late"):
             raise OptionError(f"blocks {self.blocks!r} is neither 'all' nor 'late'")
+        if self.generator_sees not in ("picture", "embedding"):
+            raise OptionError(f"generator_sees {self.generator_sees!r} is neither 'picture' nor 'embedding'")
         if self.window_encoding not in ("centre", "place"):
             raise OptionError(f"window_encoding {self.window_encoding!r} is neither 'centre' nor 'place'")
         widths = self.generator_widths
@@ -106,7 +110,8 @@ class SACConfig:
 
     @classmethod
     def from_json(cls, stored: dict[str, Any]) -> SACConfig:
-        """Strict: an unknown or missing key is a foreign checkpoint, not a default."""
+        """Strict: an unknown or missing key is a foreign checkpoint, not a default; but for what was added later on."""
+        stored = BEFORE | stored
         known = {f.name for f in fields(cls)}
         if set(stored) != known:
             odd = ", ".join(sorted(set(stored) ^ known))
@@ -124,6 +129,8 @@ def _fits(value: Any, example: Any) -> bool:
     return type(value) is type(example) or (isinstance(example, float) and type(value) is int)
 
 
+BEFORE = {"generator_sees": "picture"}
+"""What a checkpoint is that was written before there was this to say."""
 RANGES = {
     "rank": (1, 256, int),
     "alpha": (0.0, 4096.0, int, float),

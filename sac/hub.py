@@ -37,6 +37,8 @@ FILES = (CONFIG, ADAPTER_CONFIG, ADAPTER, HEAD, CARD)
 MOST = {name: LIMITS.adapter if name in (ADAPTER, HEAD) else LIMITS.texts for name in FILES}
 """Bytes of each file that are accepted from the Hub."""
 BASE_FILE = "model.safetensors"
+SIGHT = "sight."
+"""Weights of a generator that show it the image embedding: the embedded start, of scenes alone, has none."""
 START = WEIGHTS / "start" / HEAD
 """What the heads of a fresh SAC have learnt of generated scenes. Embedded."""
 MOST_OF_BASE = {BASE_FILE: LIMITS.base}
@@ -118,6 +120,7 @@ def begin(sac: SAC) -> SAC:
     for part in ("generator", "mask_decoder"):
         head = getattr(sac, part)
         weights = {n.removeprefix(f"{part}."): w for n, w in known.items() if n.startswith(f"{part}.")}
+        weights |= {n: w for n, w in head.state_dict().items() if n.startswith(SIGHT)}
         fits = {n: w.shape for n, w in head.state_dict().items()} == {n: w.shape for n, w in weights.items()}
         if fits and (part == "generator" or sac.config.base_sha256 == sha256(WEIGHTS / "tiny" / BASE_FILE)):
             load_strictly(head, weights, "the embedded start")

@@ -46,7 +46,7 @@ def new_sac(small_config):
 
 @pytest.fixture(scope="session")
 def sac(small_config):
-    """One SAC for all tests that only read: B of its LoRA is not zero, its decoder is not the base's."""
+    """One SAC for all tests that only read: B of its LoRA and the generator's sight are not zero, its decoder is not the base's."""
     import torch
 
     from sac import hub
@@ -56,7 +56,7 @@ def sac(small_config):
         made = hub.new(small_config).eval()
         with torch.no_grad():
             for name, weight in made.named_parameters():
-                if "lora_B" in name:
+                if "lora_B" in name or "sight" in name:
                     weight.normal_(std=0.05)
                 if name.startswith("mask_decoder."):
                     weight.add_(torch.randn_like(weight) * 0.01)

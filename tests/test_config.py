@@ -36,11 +36,17 @@ def test_a_missing_or_unknown_key_is_a_foreign_checkpoint():
         SACConfig.from_json({})
 
 
+def test_a_checkpoint_from_before_generators_saw_the_embedding_has_one_that_sees_the_picture():
+    stored = through_json(SACConfig(generator_sees="picture"))
+    del stored["generator_sees"]
+    assert SACConfig.from_json(stored) == SACConfig(generator_sees="picture")
+
+
 @pytest.mark.parametrize(
     "name, value",
     [
         ("base", "vit_x"), ("projections", []), ("projections", ["q", "o"]), ("blocks", "early"),
-        ("window_encoding", "corner"), ("rank", 0), ("rank", 257),
+        ("window_encoding", "corner"), ("generator_sees", "all"), ("rank", 0), ("rank", 257),
     ],
 )  # fmt: skip
 def test_a_configuration_refuses_what_it_does_not_know(name, value):

@@ -51,8 +51,8 @@ def _refusal(name: str | Path) -> str:
 @torch.no_grad()
 def _outputs(sac) -> list[torch.Tensor]:
     picture = torch.rand(1, 3, 256, 256, generator=torch.Generator().manual_seed(0)) * 255
-    nuclei_map = sac.generator(picture)
     features = sac.encode(picture)
+    nuclei_map = sac.generator(picture, features)
     prompts = TokenPrompts(
         image=torch.tensor([0]),
         points=torch.tensor([[[100.0, 90.0]]]),

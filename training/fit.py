@@ -19,7 +19,7 @@ from training.disk import room
 from training.embeddings import embeddings
 from training.exam import Exam
 from training.examiner import Examiner
-from training.lesson import GENERATOR, NucleiLesson
+from training.lesson import PARTS, NucleiLesson
 from training.loop import Course, Schedule, make_accelerator, run
 from training.options import FitOptions, Task
 from training.outcome import Outcome, compare
@@ -65,7 +65,7 @@ def fit(out: Path, whole: TrainingSet, task: Task, resume: bool = False, told: T
     started = {name: w.detach().clone() for name, w in lesson.named_parameters() if w.requires_grad and options.keep}
     told("Training")
     examiner = Examiner(_exams(sac, whole, learn, keep, options.seed), options, out)
-    verdict = run(accelerator, Course(lesson, crops, schedule_of(options), out, GENERATOR), resume, examiner)
+    verdict = run(accelerator, Course(lesson, crops, schedule_of(options), out, PARTS), resume, examiner)
     if verdict in ("pause", "cancel"):
         return Fitted(verdict)
     examiner.restore(lesson, started)

@@ -12,13 +12,15 @@ from torch import Tensor, nn
 from sac.model.auto_prompt import mask_prior
 from sac.model.decoder import TokenPrompts
 from sac.model.sac import INSTANCE_MASK, SAC, SEMANTIC_MASK, fast
+from training.loop import Part
 from training.losses import generator_loss, mask_loss
 from training.prompting import Frame, decoding_losses, pixel_windows, token_prompts, window_targets
 
 MAP_SHARE = 0.9
 """Share of steps in which the decoder sees the generator's map, as it does at work."""
-GENERATOR = "sac.generator."
-"""How the names of the generator's weights begin in a NucleiLesson. By default it shares no loss with the others."""
+PARTS = (Part("sac.generator."), Part(".lora_", pace=5.0))
+"""Of a NucleiLesson. LoRA is what the generator's loss and the masks' both teach, and its matrices are small: B begins with
+zeros, and at the others' learning rate it is far from done when they are (Hayou et al. 2024, LoRA+, arXiv 2402.12354)."""
 SEMANTIC_SHARE = 0.35
 """Share of steps that also decode all nuclei at once."""
 
@@ -32,25 +34,24 @@ class NucleiLesson(nn.Module):
     is to be empty on its neighbours, of which the generator's own loss says the opposite.
     """
 
-    def __init__(
-        self, sac: SAC, alone: int, features: Tensor | None = None, joint: bool = True, heard: bool = False
-    ):
+    def __init__(self, sac: SAC, alone: int, features: Tensor | None = None, joint: bool = True, heard: bool = False):
         super().__init__()
         self.sac, self.alone, self.joint, self.heard = sac, alone, joint, heard
         self.features = features  # no buffer: several processes would send it to each other at every step
         self.frame = Frame(sac.tokens, sac.stride, sac.token_pixels, min(sac.config.window, sac.tokens))
 
     def forward(self, batch: dict[str, Tensor], step: int) -> dict[str, Tensor]:
-        images = batch["image"].float()
-        with nullcontext() if self.joint or step < self.alone else torch.no_grad():
-            nuclei_map = self.sac.generator(images)
+        images, is_alone = batch["image"].float(), step < self.alone
+        with torch.no_grad() if is_alone else nullcontext():
+            features = self._embedded(images, batch) if self.sac.generator.sees_embedding or not is_alone else None
+        with nullcontext() if self.joint or is_alone else torch.no_grad():
+            nuclei_map = self.sac.generator(images, features)
         losses = {"generator": generator_loss(nuclei_map, (batch["labels"] > 0).float(), batch["distance"])}
-        if step < self.alone:
+        if is_alone:
             return losses
         chance = np.random.default_rng([step, 1]).random(2)
         told = nuclei_map if self.heard else nuclei_map.detach()
         hint = told if chance[0] < MAP_SHARE else None
-        features = self._embedded(images, batch)
         losses |= self._instances(features, batch, hint, step)
         if chance[1] < SEMANTIC_SHARE:
             losses["semantic"] = self._semantic(features, batch, hint)

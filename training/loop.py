@@ -25,6 +25,7 @@ from training.places import LOG, STATE
 
 KEPT_STATES = 2
 GRADIENT_NORM = 1.0
+OTHER_TRAINING = "the saved state is of another training; begin anew, without resuming"
 
 
 @dataclass(frozen=True)
@@ -48,26 +49,37 @@ class Schedule:
 
 
 @dataclass(frozen=True)
+class Part:
+    """Weights with `word` in their names: their gradients are clipped by themselves, they learn `pace` times as fast."""
+
+    word: str
+    pace: float = 1.0
+
+
+@dataclass(frozen=True)
 class Course:
     """What is learnt, from what, how long, and the folder that its log and state lie in.
 
     lesson: its forward takes (batch, step) and returns named losses. `examples[k]` is a pure function of k; batch s is
-    made of examples s*batch to (s+1)*batch, whatever the number of processes. apart: the beginning of the names of weights
-    whose gradients are clipped by themselves: those of a network that shares no loss with the others. Clipped together, the
-    steep losses of one all but stop the other.
+    made of examples s*batch to (s+1)*batch, whatever the number of processes. parts: of the lesson; what is in none of them
+    is the last. Clipped together, the steep losses of one all but stop the other.
     """
 
     lesson: nn.Module
     examples: Dataset
     schedule: Schedule
     out: Path
-    apart: str = ""
+    parts: tuple[Part, ...] = ()
 
     @property
-    def networks(self) -> list[list[nn.Parameter]]:
-        """Weights that learn, in groups whose gradients are clipped together."""
-        learnt = [(name.startswith(self.apart), w) for name, w in self.lesson.named_parameters() if w.requires_grad]
-        return [group for side in (True, False) if (group := [w for is_apart, w in learnt if is_apart == side])]
+    def groups(self) -> list[dict[str, Any]]:
+        """Weights that learn, as AdamW takes them: "params" of each part, and its "pace"."""
+        parts = (*self.parts, Part(""))
+        learnt: list[list[nn.Parameter]] = [[] for _ in parts]
+        for name, weight in self.lesson.named_parameters():
+            if weight.requires_grad:
+                learnt[next(n for n, part in enumerate(parts) if part.word in name)].append(weight)
+        return [{"params": weights, "pace": part.pace} for part, weights in zip(parts, learnt) if weights]
 
 
 class Watcher:
@@ -119,10 +131,9 @@ def run(accelerator: Accelerator, course: Course, resume: bool, watcher: Watcher
             f"take a multiple of {accelerator.num_processes}"
         )
     out.mkdir(parents=True, exist_ok=True)
-    learnt = [p for p in course.lesson.parameters() if p.requires_grad]
-    optimizer = torch.optim.AdamW(learnt, lr=schedule.learning_rate, weight_decay=0.01)
+    optimizer = torch.optim.AdamW(course.groups, lr=schedule.learning_rate, weight_decay=0.01)
     model, optimizer = accelerator.prepare(course.lesson, optimizer)
-    learner = _Learner(accelerator, model, optimizer, course.networks, schedule)
+    learner = _Learner(accelerator, model, optimizer, schedule)
     _save_what_changes(accelerator)
     accelerator.register_for_checkpointing(watcher)
     first = _load_state(accelerator, out) if resume else _clear_states(accelerator, out)
@@ -156,24 +167,23 @@ def _loader(course: Course, first: int) -> DataLoader:
 
 @dataclass(frozen=True)
 class _Learner:
-    """Who takes the steps. networks: weights in groups, as `Course` has them."""
+    """Who takes the steps."""
 
     accelerator: Accelerator
     model: nn.Module
     optimizer: torch.optim.Optimizer
-    networks: list[list[nn.Parameter]]
     schedule: Schedule
 
     def step(self, batch: dict[str, Tensor], step: int) -> dict[str, float]:
         """One step, the first being 0. Returns the losses; raises TrainingError where one, or a gradient, is not finite."""
         for group in self.optimizer.param_groups:
-            group["lr"] = self.schedule.rate(step)
+            group["lr"] = group["pace"] * self.schedule.rate(step)
         losses: dict[str, Tensor] = self.model(batch, step)
         total = sum(losses.values())
         self._check_finite("loss", self.accelerator.reduce(total.detach()), step)
         self.accelerator.backward(total)
-        for weights in self.networks:
-            self._check_finite("gradient", self.accelerator.clip_grad_norm_(weights, GRADIENT_NORM), step)
+        for group in self.optimizer.param_groups:
+            self._check_finite("gradient", self.accelerator.clip_grad_norm_(group["params"], GRADIENT_NORM), step)
         self.optimizer.step()
         self.optimizer.zero_grad()
         return {name: value.item() for name, value in losses.items()}
@@ -216,7 +226,7 @@ def _save_what_changes(accelerator: Accelerator) -> None:
             plain = accelerator.unwrap_model(model)
             values = load_file(Path(folder) / "model.safetensors")
             if set(values) != changing(plain):
-                raise TrainingError("the saved state is of another training; begin anew, without resuming")
+                raise TrainingError(OTHER_TRAINING)
             plain.load_state_dict({**plain.state_dict(), **values})
         models.clear()
 
@@ -254,7 +264,10 @@ def _load_state(accelerator: Accelerator, out: Path) -> int:
     states = _states(out)
     if not states:
         return _clear_states(accelerator, out)
-    accelerator.load_state(str(states[-1]))
+    try:
+        accelerator.load_state(str(states[-1]))
+    except ValueError as error:  # an optimizer's, of other parts
+        raise TrainingError(OTHER_TRAINING) from error
     done = int(states[-1].name.removeprefix(STATE))
     log = out / LOG
     if accelerator.is_main_process and log.exists():  # steps after the state are done, and logged, again

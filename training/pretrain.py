@@ -24,7 +24,7 @@ from sac.model.sac import SAC
 from sac.model.sam import build_sam
 from training.cards import base_card
 from training.datasets.scenes import scene, smooth_noise
-from training.lesson import GENERATOR, NucleiLesson
+from training.lesson import PARTS, NucleiLesson
 from training.loop import Course, Schedule, make_accelerator, run
 from training.losses import generator_loss
 from training.prompting import HINT_SHARE, Frame, decoding_losses, example, pairs, token_prompts, window_targets
@@ -69,7 +69,7 @@ def pretrain(options: PretrainOptions, out: Path, resume: bool = False) -> Sam |
         options.steps, options.batch, options.learning_rate, seed=options.seed, save_every=options.save_every
     )
     scenes = Scenes(options.seed, options.prompts, options.steps * options.batch)
-    run(accelerator, Course(lesson, scenes, schedule, out, GENERATOR), resume)
+    run(accelerator, Course(lesson, scenes, schedule, out, PARTS), resume)
     return made
 
 
@@ -80,7 +80,7 @@ def _sam(options: PretrainOptions) -> tuple[Sam, nn.Module]:
 
 def _heads(options: PretrainOptions) -> tuple[SAC, nn.Module]:
     """As in `fit`, on scenes: the generator learns from nothing on, the decoder from the base's on, LoRA stays off."""
-    sac = new(SACConfig(), begun=False).learning(True, encoder=False)
+    sac = new(SACConfig(generator_sees="picture"), begun=False).learning(True, encoder=False)
     return sac, NucleiLesson(sac, options.dense_steps)
 
 

@@ -16,6 +16,8 @@ SHAPE = ("rank", "alpha", "projections", "blocks")
 """What of a checkpoint's LoRA may be chosen anew; what it has learnt is carried over."""
 SIZE = ("window", "diameter")
 """What may be chosen anew besides: the size of what it looks for."""
+SIGHT = "generator_sees"
+"""A generator that sees the picture alone may learn to see the embedding, too; it begins by heeding nothing of it."""
 
 
 def begin(start: str, changes: dict[str, Any]) -> SAC:
@@ -29,14 +31,14 @@ def begin(start: str, changes: dict[str, Any]) -> SAC:
         raise CheckpointError("the checkpoint that this training starts from is no longer here")
     sac = hub.load(start)
     config = replace(sac.config, **changes)
-    fixed = [
-        name for name in changes if name not in SHAPE + SIZE and getattr(config, name) != getattr(sac.config, name)
-    ]
+    changed = [name for name in changes if getattr(config, name) != getattr(sac.config, name)]
+    free = SHAPE + SIZE + ((SIGHT,) if config.generator_sees == "embedding" else ())
+    fixed = [name for name in changed if name not in free]
     if fixed:
         raise OptionError(
             f"{', '.join(fixed)} of a checkpoint cannot be changed; {', '.join(SHAPE + SIZE)} can, or start from nothing"
         )
-    if any(getattr(config, name) != getattr(sac.config, name) for name in SHAPE):
+    if any(name in (*SHAPE, SIGHT) for name in changed):
         return _reshaped(sac, config)
     sac.config = config
     return sac
@@ -46,5 +48,5 @@ def _reshaped(sac: SAC, config: SACConfig) -> SAC:
     other = hub.new(config, begun=False)
     transplant(sac.sam.image_encoder, other.sam.image_encoder)
     other.mask_decoder.load_state_dict(sac.mask_decoder.state_dict())
-    other.generator.load_state_dict(sac.generator.state_dict())
+    other.generator.load_state_dict(other.generator.state_dict() | sac.generator.state_dict())
     return other

@@ -32,13 +32,26 @@ def map_of_parts(sac: SAC, pixels: np.ndarray, most: int) -> list[np.ndarray]:
 
 
 @torch.inference_mode()
-def nuclei_maps(sac: SAC, crops: Tensor, flips: tuple[tuple[int, ...], ...] = FLIPS) -> Tensor:
+def nuclei_maps(
+    sac: SAC, crops: Tensor, features: Tensor | None = None, flips: tuple[tuple[int, ...], ...] = FLIPS
+) -> Tensor:
     """The generator's maps (T, 2, side, side), logits, of crops (T, 3, side, side) RGB 0 to 255.
 
+    features (T, C, h, w): the crops' adapted embeddings, mirrored with them; None makes them, where they are looked at.
     Raises CheckpointError for weights that overflow: what follows would search a map of NaN for ever.
     """
     with fast(sac.sam.device):
-        maps = sum(sac.generator(crops.flip(axes)).float().flip(axes) for axes in flips) / len(flips)
+        if not sac.generator.sees_embedding:
+            features = None
+        elif features is None:
+            features = sac.encode(crops)
+        maps = sum(_mirrored(sac, crops, features, axes) for axes in flips) / len(flips)
     if not torch.isfinite(maps).all():
         raise CheckpointError("the auto-prompt generator's map is not finite: its weights grew beyond all use")
     return maps
+
+
+def _mirrored(sac: SAC, crops: Tensor, features: Tensor | None, axes: tuple[int, ...]) -> Tensor:
+    """Maps of crops that are shown mirrored along `axes`, turned back."""
+    shown = None if features is None else features.flip(axes)
+    return sac.generator(crops.flip(axes), shown).float().flip(axes)

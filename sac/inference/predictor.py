@@ -68,9 +68,9 @@ def embed(sac: SAC, pixels: np.ndarray, scale: float, options: SegmentOptions) -
     tiled = Tiled.of(sac, pixels, scale, options.overlap)
     features, maps = [], []
     for crops in tiled.crops(sac):
-        maps.append(nuclei_maps(sac, crops))
         with fast(sac.sam.device):
             features.append(sac.encode(crops, options.adapted).float())
+        maps.append(nuclei_maps(sac, crops, features[-1] if options.adapted else None))
     logits = torch.cat(maps)
     return Embedding(tiled.size, scale, tiled.tiles, torch.cat(features), logits, tiled.whole(logits.sigmoid()))
 

@@ -12,6 +12,8 @@ from sac.model.sam import PIXEL_MEAN, PIXEL_STD
 
 MAP_CHANNELS = 2
 """0: logit of "nucleus"; 1: distance to the nucleus's border, 1 at its innermost point, 0 outside."""
+EMBEDDING_LEVEL = 3
+"""Level of the U-Net at which the image embedding joins: at an eighth of the picture's resolution, as `tiny` has it."""
 
 
 class AutoPromptGenerator(nn.Module):
@@ -19,11 +21,15 @@ class AutoPromptGenerator(nn.Module):
 
     Input is RGB, 0 to 255; H and W are multiples of `stride`. Normalisation is per pixel over channels, so that a
     map depends neither on the batch nor on where a tile's border falls.
+
+    seen: channels of SAM's image embedding, which it sees beside the picture. 0: it sees the picture alone, as in the
+    paper. What it sees is added by a convolution that begins with zeros, so that one who learns to see forgets nothing.
     """
 
-    def __init__(self, widths: Sequence[int]):
+    def __init__(self, widths: Sequence[int], seen: int = 0):
         super().__init__()
         self.stride = 2 ** (len(widths) - 1)
+        self.level = min(EMBEDDING_LEVEL, len(widths) - 1)
         self.register_buffer("mean", torch.tensor(PIXEL_MEAN).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(PIXEL_STD).view(1, 3, 1, 1), persistent=False)
         before = [3, *widths]
@@ -35,16 +41,37 @@ class AutoPromptGenerator(nn.Module):
             for level in reversed(range(len(widths) - 1))
         )
         self.head = nn.Conv2d(widths[0], MAP_CHANNELS, 1)
+        self.sight = _zeroed(nn.Conv2d(seen, widths[self.level], 1)) if seen else None
 
-    def forward(self, images: Tensor) -> Tensor:
+    @property
+    def sees_embedding(self) -> bool:
+        return self.sight is not None
+
+    def forward(self, images: Tensor, features: Tensor | None = None) -> Tensor:
+        """features (B, C, h, w): SAM's embedding of the images, which one that sees the picture alone does not look at."""
         x = ((images - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
         skips: list[Tensor] = []
         for level, stage in enumerate(self.down):
             x = stage(x if level == 0 else F.max_pool2d(x, 2))
+            if level == self.level and self.sight is not None:
+                x = x + self.sight(resampled(features, x.shape[-2:]))
             skips.append(x)
         for stage, skip in zip(self.up, reversed(skips[:-1])):
             x = stage(torch.cat([F.interpolate(x, scale_factor=2.0, mode="nearest"), skip], dim=1))
         return self.head(x)
+
+
+def resampled(features: Tensor, size: tuple[int, int]) -> Tensor:
+    """An embedding (B, C, h, w) on a grid of `size`: itself, where that is its own."""
+    if tuple(features.shape[-2:]) == tuple(size):
+        return features
+    return F.interpolate(features.float(), size=tuple(size), mode="bilinear", align_corners=False, antialias=True)
+
+
+def _zeroed(layer: nn.Conv2d) -> nn.Conv2d:
+    for weight in layer.parameters():
+        nn.init.zeros_(weight)
+    return layer
 
 
 class PixelNorm(nn.Module):

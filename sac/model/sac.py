@@ -41,7 +41,8 @@ class SAC(nn.Module):
         self.config = config
         self.sam = sam
         self.mask_decoder = copy.deepcopy(sam.mask_decoder)
-        self.generator = AutoPromptGenerator(config.generator_widths)
+        seen = sam.prompt_encoder.embed_dim if config.generator_sees == "embedding" else 0
+        self.generator = AutoPromptGenerator(config.generator_widths, seen)
         self.sam.image_encoder = adapt(sam.image_encoder, config)
         self.learning(True)
 

@@ -27,6 +27,18 @@ def test_map_has_the_pictures_size(widths, stride):
     assert generator(_picture(0, 2, 48, 32)).shape == (2, 2, 48, 32)
 
 
+@pytest.mark.parametrize("widths, side", [((8,), 48), ((4, 8, 12), 6), ((4, 8, 12, 16, 20), 6), ((4, 8, 12, 16), 13)])
+def test_one_that_sees_the_embedding_begins_with_what_the_picture_alone_says(widths, side):
+    torch.manual_seed(0)
+    seeing, alone = AutoPromptGenerator(widths, seen=5), AutoPromptGenerator(widths)
+    alone.load_state_dict({n: w for n, w in seeing.state_dict().items() if not n.startswith("sight")})
+    picture, features = _picture(4, 1, 48, 48), torch.randn(1, 5, side, side)
+    assert torch.equal(seeing(picture, features), alone(picture))
+    torch.nn.init.normal_(seeing.sight.weight, std=10)
+    assert not torch.allclose(seeing(picture, features), alone(picture), atol=1e-4)
+    assert torch.equal(alone(picture, features), alone(picture))
+
+
 def test_picture_moved_by_the_stride_gives_the_map_moved(generator):
     """Away from the borders, whose padding does not move along."""
     picture = _picture(1)

@@ -100,8 +100,9 @@ def test_one_step_leaves_the_base_as_it_was(pictures, new_sac):
     sac = new_sac().learning(True)
     before = {name: value.clone() for name, value in sac.state_dict().items()}
     optimizer = torch.optim.AdamW([w for w in sac.parameters() if w.requires_grad], lr=1e-2, weight_decay=0.1)
-    nuclei_map = sac.generator(pictures[:1])
-    logits, ious = sac.decode(sac.encode(pictures[:1]), _prompts()[[0]], nuclei_map)
+    features = sac.encode(pictures[:1])
+    nuclei_map = sac.generator(pictures[:1], features)
+    logits, ious = sac.decode(features, _prompts()[[0]], nuclei_map)
     (logits.square().mean() + ious.square().mean() + nuclei_map.square().mean()).backward()
     optimizer.step()
     changed = {name for name, value in sac.state_dict().items() if not torch.equal(value, before[name])}

@@ -34,6 +34,19 @@ def test_the_first_steps_teach_the_generator_alone(sac, two):
     assert {"generator", "mask", "iou"} <= set(losses(sac, shown, step=3, alone=3))
 
 
+def test_lora_learns_what_the_generator_needs_to_see(new_sac, two):
+    """The generator's loss reaches LoRA through the embedding, which it has to heed for that; not while it learns alone."""
+
+    def taught(alone: int) -> bool:
+        sac = new_sac()
+        torch.nn.init.normal_(sac.generator.sight.weight, std=0.1, generator=torch.Generator().manual_seed(0))
+        NucleiLesson(sac, alone)(batch(sac, two), 1)["generator"].backward()
+        assert sac.generator.sight.weight.grad.any()
+        return any("lora_B" in name and w.grad is not None and w.grad.any() for name, w in sac.named_parameters())
+
+    assert taught(alone=0) and not taught(alone=2)
+
+
 def test_some_steps_decode_all_nuclei_at_once(sac, two):
     shown = batch(sac, two)
     semantic = ["semantic" in losses(sac, shown, step) for step in range(8)]
@@ -89,7 +102,8 @@ def test_the_loss_of_an_exam_is_the_same_at_every_look(sac, two):
     shown = batch(sac, two)
     with torch.no_grad():
         images = shown["image"].float()
-        nuclei_map, features = sac.generator(images), sac.encode(images)
+        features = sac.encode(images)
+        nuclei_map = sac.generator(images, features)
         first, second = (NucleiLesson(sac, 0).examined(shown, nuclei_map, features, 5) for _ in range(2))
     taught = losses(sac, shown, 5)
     assert torch.equal(first, second)

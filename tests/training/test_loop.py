@@ -21,7 +21,7 @@ from torch.utils.data import Dataset
 
 from sac.errors import TrainingError
 from training.disk import FULL
-from training.loop import KEPT_STATES, Course, Schedule, Watcher, make_accelerator, run
+from training.loop import KEPT_STATES, Course, Part, Schedule, Watcher, make_accelerator, run
 
 ROOT = Path(__file__).resolve().parents[2]
 SCHEDULE = Schedule(steps=7, batch=2, learning_rate=0.05, warmup=2, seed=3, save_every=2)
@@ -136,13 +136,33 @@ class Pair(nn.Module):
 
 
 def test_a_network_apart_learns_as_it_would_alone(tmp_path, uninterrupted):
-    def calm(apart: str) -> dict[str, torch.Tensor]:
-        pair = Pair(steepness=1e4)
-        run(make_accelerator(SCHEDULE.seed), Course(pair, Points(), SCHEDULE, tmp_path / apart, apart), resume=False)
+    def calm(*parts: Part) -> dict[str, torch.Tensor]:
+        pair, out = Pair(steepness=1e4), tmp_path / f"parts-{len(parts)}"
+        run(make_accelerator(SCHEDULE.seed), Course(pair, Points(), SCHEDULE, out, parts), resume=False)
         return weights(pair.calm)
 
-    assert same(calm("calm."), uninterrupted)
-    assert not same(calm(""), uninterrupted)
+    assert same(calm(Part("calm.")), uninterrupted)
+    assert not same(calm(), uninterrupted)
+
+
+def test_a_part_learns_at_its_own_pace(tmp_path, uninterrupted):
+    def taught(pace: float, rate: float) -> dict[str, torch.Tensor]:
+        lesson, schedule = Lesson(0), replace(SCHEDULE, learning_rate=rate)
+        course = Course(lesson, Points(), schedule, tmp_path / f"{pace}-{rate}", (Part("", pace),))
+        run(make_accelerator(schedule.seed), course, resume=False)
+        return weights(lesson)
+
+    assert same(taught(1.0, SCHEDULE.learning_rate), uninterrupted)
+    slow = taught(2.0, SCHEDULE.learning_rate / 2)
+    assert all(torch.allclose(slow[name], value, atol=1e-6) for name, value in uninterrupted.items())
+    assert not same(taught(2.0, SCHEDULE.learning_rate), uninterrupted)
+
+
+def test_a_state_of_other_parts_is_not_gone_on_with(tmp_path):
+    pair = Pair(steepness=1.0)
+    run(make_accelerator(SCHEDULE.seed), Course(pair, Points(), SCHEDULE, tmp_path), resume=False)
+    with pytest.raises(TrainingError, match="of another training"):
+        run(make_accelerator(SCHEDULE.seed), Course(pair, Points(), SCHEDULE, tmp_path, (Part("calm."),)), resume=True)
 
 
 def test_training_is_repeatable_and_changes_the_weights(tmp_path, uninterrupted):

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from sac import hub
+from sac.config import SACConfig
 from sac.errors import CheckpointError, OptionError
 from training.start import begin
 
@@ -55,6 +56,22 @@ def test_what_its_weights_depend_on_cannot_be_changed(checkpoint, changes, words
         refused.value
     )
     assert str(checkpoint.parent) not in str(refused.value)
+
+
+@torch.no_grad()
+def test_a_generator_that_saw_the_picture_alone_learns_to_see_and_forgets_nothing(new_sac, tmp_path):
+    blind = new_sac(config=SACConfig(generator_widths=(8, 16), rank=2, generator_sees="picture"))
+    hub.save(blind, tmp_path, "card")
+    stored, found = hub.load(str(tmp_path)), begin(str(tmp_path), {"generator_sees": "embedding"})
+    picture = torch.rand(1, 3, found.frame, found.frame, generator=torch.Generator().manual_seed(0)) * 255
+    assert found.config.generator_sees == "embedding" and found.generator.sees_embedding
+    assert torch.equal(found.generator(picture, found.encode(picture)), stored.generator(picture))
+    assert torch.equal(embedding(found), embedding(stored))
+
+
+def test_one_that_sees_is_not_made_blind(checkpoint):
+    with pytest.raises(OptionError, match="generator_sees of a checkpoint cannot be changed"):
+        begin(str(checkpoint), {"generator_sees": "picture"})
 
 
 @pytest.mark.parametrize("start, words", [("nowhere", "no checkpoint 'nowhere'"), ("/gone/away", "no longer here")])

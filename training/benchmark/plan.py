@@ -93,7 +93,7 @@ class Budget:
 
 NOBODY = Student("base", "nothing")
 SAM_FT, MSA = Student("sam-ft", "decoder"), Student("msa", "adapters")
-UNET, WHOLE = Student("unet", "generator"), Student("sac")
+UNET, WHOLE = Student("unet", "generator", changes=(("generator_sees", "picture"),)), Student("sac")
 
 RIVALS = (
     Line("Otsu with watershed", NOBODY, "otsu"),
@@ -153,6 +153,10 @@ ABLATIONS: dict[str, tuple[Line, ...]] = {
         _variant("sac-no-lora", "none", adapter=False),
         _variant("sac-late", "the second half", blocks="late"),
         Line("all", WHOLE, "sac"),
+    ),
+    "The generator sees": (
+        _variant("sac-sees-picture", "the picture", generator_sees="picture"),
+        Line("the picture and its embedding", WHOLE, "sac"),
     ),
     "Mask decoder": (_variant("sac-frozen-decoder", "frozen", decoder=False), Line("trained", WHOLE, "sac")),
     "Optimised": (

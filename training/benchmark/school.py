@@ -30,7 +30,7 @@ from training.datasets.sample import Sample
 from training.disk import write_json
 from training.exam import Exam
 from training.fit import schedule_of
-from training.lesson import GENERATOR, NucleiLesson
+from training.lesson import PARTS, NucleiLesson
 from training.loop import Course, Watcher, make_accelerator, run
 from training.options import FitOptions
 
@@ -111,7 +111,7 @@ def lesson_of(student: Student, sac: SAC, options: FitOptions) -> nn.Module:
 def course_of(student: Student, sac: SAC, lessons: Lessons, options: FitOptions, folder: Path) -> Course:
     learn = lessons.ground.learn(student.images, lessons.seed)
     crops = Crops(learn, lessons.ground.zoom, sac.config.tile, options)
-    return Course(lesson_of(student, sac, options), crops, schedule_of(options), folder, GENERATOR)
+    return Course(lesson_of(student, sac, options), crops, schedule_of(options), folder, PARTS)
 
 
 def learnt(model: nn.Module) -> dict[str, Tensor]:
