@@ -54,8 +54,8 @@ pipeline_tag: image-segmentation
 # {title}
 
 A SAC (SAM with LoRA of rank {config.rank} on {", ".join(config.projections)} of {config.blocks} encoder blocks, an
-auto-prompt generator and a trained mask decoder) on the base `{config.base}`. A re-implementation of the method of
-arXiv 2401.13220; no figure here is the paper's.
+auto-prompt generator{_sight(config)} and a trained mask decoder) on the base `{config.base}`. A re-implementation of the
+method of arXiv 2401.13220; no figure here is the paper's.
 
 | | |
 |---|---|
@@ -73,6 +73,10 @@ def _base_model(config: SACConfig) -> str:
     """The head's lines on the base, where that is on the Hub."""
     named = hub.HUB_BASES.get(config.base)
     return f"base_model: {named}\nbase_model_relation: adapter\n" if named else ""
+
+
+def _sight(config: SACConfig) -> str:
+    return " that sees SAM's embedding, too," if config.generator_sees == "embedding" else ""
 
 
 def _use(config: SACConfig) -> str:

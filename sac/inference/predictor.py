@@ -17,7 +17,7 @@ from sac.config import SegmentOptions
 from sac.inference.by_hand import REACH_BY_HAND, heed_in_tiles, say_by_hand
 from sac.inference.instances import SMALLEST, Mask, stability
 from sac.inference.maps import nuclei_maps
-from sac.inference.tiled import Tiled, resized, tiles_at_once
+from sac.inference.tiled import Tiled, rescaled, resized, stretched, tiles_at_once
 from sac.inference.tiles import Tile, owners, stitch
 from sac.model.auto_prompt import mask_prior
 from sac.model.decoder import UPSCALING, TokenPrompts, window_origins
@@ -73,6 +73,15 @@ def embed(sac: SAC, pixels: np.ndarray, scale: float, options: SegmentOptions) -
         maps.append(nuclei_maps(sac, crops, features[-1] if options.adapted else None))
     logits = torch.cat(maps)
     return Embedding(tiled.size, scale, tiled.tiles, torch.cat(features), logits, tiled.whole(logits.sigmoid()))
+
+
+@torch.inference_mode()
+def embed_by_vanilla(sac: SAC, pixels: np.ndarray, own: Embedding) -> Embedding:
+    """A picture's tiles as vanilla SAM embeds them. `own`: SAC's embedding of it, whose map, and so whose prompts, stay."""
+    tiled = Tiled(own.size, rescaled(stretched(pixels), own.scale), own.tiles)
+    with fast(sac.sam.device):
+        features = [sac.encode(crops, adapted=False).float() for crops in tiled.crops(sac)]
+    return replace(own, features=torch.cat(features))
 
 
 @torch.inference_mode()

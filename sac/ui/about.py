@@ -19,6 +19,7 @@ from sac.ui.told import escaped
 
 BASES = {"tiny": "this project's own weights, CC0 1.0"}
 BASES |= {name: f"Meta's weights, Apache 2.0, from {source}" for name, source in hub.HUB_BASES.items()}
+GENERATORS = {"picture": "the picture", "embedding": "the picture and SAM's embedding of it"}
 LICENCES = {
     "cc0-1.0": "CC0 1.0 (free for any use)",
     "cc-by-4.0": "CC BY 4.0 (any use; with credit)",
@@ -123,6 +124,7 @@ def _rows(config: SACConfig, head: list[str]) -> Iterator[tuple[str, str]]:
     yield "Base", f"{base}; digest {harmless(config.base_sha256[:12], 12)}" if config.base_sha256 else base
     where = "all blocks" if config.blocks == "all" else "the later half of the blocks"
     yield "LoRA", f"rank {config.rank}, alpha {config.alpha:g}, on {', '.join(config.projections)} of {where}"
+    yield "Prompts from", GENERATORS[config.generator_sees]
     yield "Trained on", _training(config.provenance)
     yield "Licence", _licence(config.provenance, head)
 

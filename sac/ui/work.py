@@ -18,7 +18,7 @@ from sac.images import Image
 from sac.inference import compare
 from sac.inference.cache import Cache
 from sac.inference.instances import Instances
-from sac.inference.predictor import Embedding
+from sac.inference.predictor import Embedding, embed_by_vanilla
 from sac.inference.reprompt import Embedded
 from sac.inference.segment import Progress, embed_image, segment, segment_embedded
 from sac.inference.session import Session
@@ -97,6 +97,12 @@ def _embed(sac: SAC, image: Image, options: SegmentOptions, progress: Progress) 
     return embed_image(image, sac, options, progress)
 
 
+def _by_vanilla(picture: Picture, model: str, own: Embedding) -> Embedding:
+    """The same by vanilla SAM, computed where it is not kept."""
+    key = (picture.digest, model, "vanilla", own.scale, tuple(own.tiles))
+    return EMBEDDINGS.get(key, lambda: done(embed_by_vanilla, model, picture.image.pixels, own))
+
+
 def embedded(picture: Picture) -> Callable[[], Embedded]:
     """What edits of the work shown are decoded with, when they ask for it."""
     model, options = picture.shown[0], picture.session.options
@@ -122,10 +128,9 @@ def rival(picture: Picture, method: str, progress: Progress = silent) -> np.ndar
         found = done(compare.vanilla_everything, model, picture.image, own.scale, progress)
     else:
         progress(0.1, "Embedding with vanilla SAM")
-        plain = SegmentOptions(adapted=False, scale=own.scale)
         own_rows = session.options.mode == "instances"
         prompts = session.prompts([n for n in sorted(session.rows) if session.is_asked(n) or not own_rows])
-        found = done(compare.vanilla, model, embedding_of(picture, model, plain), prompts, session.options)
+        found = done(compare.vanilla, model, _by_vanilla(picture, model, own), prompts, session.options)
     picture.rivals[method] = found
     return found
 

@@ -9,7 +9,7 @@ import torch
 from sac.config import SegmentOptions
 from sac.images import Image
 from sac.inference.compare import generator_alone, vanilla, vanilla_everything
-from sac.inference.predictor import Embedding, embed
+from sac.inference.predictor import Embedding, embed, embed_by_vanilla
 from sac.inference.segment import answer
 from sac.model.everything import LARGEST, everything
 from sac.prompts import NEGATIVE, POSITIVE, Prompts
@@ -55,6 +55,14 @@ def test_vanilla_ignores_adapter_decoder_and_generator(sac, new_sac, picture, mo
     assert np.array_equal(*found) and found[0].shape == (180, 190)
     own = [embed(s, picture, 1.0, options).features for s in (sac, other)]
     assert not torch.equal(*own)  # the two differ, once their adapters are on
+
+
+def test_vanilla_embeds_the_same_tiles_and_is_prompted_by_the_same_map(sac, picture):
+    own = embed(sac, picture, 1.5, OPTIONS)
+    found = embed_by_vanilla(sac, picture, own)
+    assert torch.equal(found.features, embed(sac, picture, 1.5, PLAIN).features)
+    assert not torch.allclose(found.features, own.features, atol=1e-2)
+    assert found.tiles == own.tiles and np.array_equal(found.nuclei_map, own.nuclei_map)
 
 
 def test_vanilla_finds_light_discs(sac, picture):

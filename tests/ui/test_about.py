@@ -55,6 +55,7 @@ def test_an_embedded_one():
     for words in (
         "- Base: SAM `tiny`, this project's own weights, CC0 1.0; digest 5a366e6ef718",
         "- LoRA: rank 16, alpha 32, on q, v of all blocks",
+        "- Prompts from: the picture",
         "- Trained on: dsb2018/train, monuseg/train; 27 images, 3 held out",
         "- Licence: CC BY-NC-SA 4.0 (not for commercial use; with credit; changes under the same licence)",
         "|  | Dice | AJI | PQ | mSA |\n|---|--:|--:|--:|--:|\n",
@@ -132,11 +133,12 @@ def test_a_hostile_card_stays_in_its_quotation(preset, text):
     own = (
         "Base: SAM `tiny`, this project's own weights, CC0 1.0; digest ",
         "LoRA: ",
+        "Prompts from: ",
         "Figures: ",
         "Its card says:",
         "",
     )
-    strangers = [line for line in lines if not line.startswith(own[:4]) and line]
+    strangers = [line for line in lines if not line.startswith(own[:5]) and line]
     for line in strangers:
         line = line.removeprefix("Trained on:").removeprefix("Licence:").removeprefix("**").removesuffix("**")
         assert is_plain(line)

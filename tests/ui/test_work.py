@@ -28,14 +28,19 @@ from sac.ui.examples import generated_field, stained_tissue
 
 @pytest.fixture
 def embedded_images(monkeypatch):
-    """The names of images that were embedded since, into a cache of the test's own."""
-    names, embed_image = [], work.embed_image
+    """The names of images that were embedded since, "vanilla" for vanilla SAM, into a cache of the test's own."""
+    names, embed_image, embed_by_vanilla = [], work.embed_image, work.embed_by_vanilla
 
     def listed(image, *arguments):
         names.append(image.name)
         return embed_image(image, *arguments)
 
+    def by_vanilla(*arguments):
+        names.append("vanilla")
+        return embed_by_vanilla(*arguments)
+
     monkeypatch.setattr(work, "embed_image", listed)
+    monkeypatch.setattr(work, "embed_by_vanilla", by_vanilla)
     monkeypatch.setattr(work, "EMBEDDINGS", Cache(LIMITS.embeddings))
     return names
 
@@ -225,7 +230,7 @@ def test_vanilla_is_embedded_once_more_without_the_adapter(seated, embedded_imag
     picture = seated().picture
     before = picture.session.labels.copy()
     found = work.rival(picture, "vanilla")
-    assert len(embedded_images) == 2 and found.max() > 0
+    assert len(embedded_images) == 2 and embedded_images[1] == "vanilla" and found.max() > 0
     work.rival(picture, "vanilla")
     assert len(embedded_images) == 2
     assert np.array_equal(picture.session.labels, before) and not np.array_equal(found, before)
