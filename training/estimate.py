@@ -115,7 +115,8 @@ def _pace() -> float:
     with torch.inference_mode(), fast(sac.sam.device):
         for _ in range(2):  # the first warms up
             begun = time.perf_counter()
-            sac.generator(crops), sac.encode(crops).float().cpu()
+            features = sac.encode(crops)
+            sac.generator(crops, features).float().cpu()
             seconds = time.perf_counter() - begun
     return seconds / len(crops)
 

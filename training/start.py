@@ -16,7 +16,7 @@ SHAPE = ("rank", "alpha", "projections", "blocks")
 """What of a checkpoint's LoRA may be chosen anew; what it has learnt is carried over."""
 SIZE = ("window", "diameter")
 """What may be chosen anew besides: the size of what it looks for."""
-SIGHT = "generator_sees"
+SEES = "generator_sees"
 """A generator that sees the picture alone may learn to see the embedding, too; it begins by heeding nothing of it."""
 
 
@@ -32,13 +32,13 @@ def begin(start: str, changes: dict[str, Any]) -> SAC:
     sac = hub.load(start)
     config = replace(sac.config, **changes)
     changed = [name for name in changes if getattr(config, name) != getattr(sac.config, name)]
-    free = SHAPE + SIZE + ((SIGHT,) if config.generator_sees == "embedding" else ())
+    free = SHAPE + SIZE + ((SEES,) if config.generator_sees == "embedding" else ())
     fixed = [name for name in changed if name not in free]
     if fixed:
         raise OptionError(
             f"{', '.join(fixed)} of a checkpoint cannot be changed; {', '.join(SHAPE + SIZE)} can, or start from nothing"
         )
-    if any(name in (*SHAPE, SIGHT) for name in changed):
+    if any(name in (*SHAPE, SEES) for name in changed):
         return _reshaped(sac, config)
     sac.config = config
     return sac
