@@ -202,8 +202,9 @@ def _wire_data(form: Form, segmenting: Segmenting, bring: Bringing) -> None:
 def _wire_training(form: Form, view: View, segmenting: Segmenting, teach: Teaching) -> None:
     key, chosen, after, watched = segmenting.key, view.chosen, view.after, view.watched
     lists = [chosen, form.start_from, segmenting.model]
-    for change in (form.draft.change, form.quick.change, *(field.change for field in form.settings)):
-        change(teach.estimate, [form.draft, *form.values], form.estimate, **QUIET)
+    changes = [part.change for part in (form.draft, form.quick, *form.settings)]
+    told = [form.draft, *form.values]  # one after the other: a slow answer does not come after a later one
+    gr.on(changes, teach.estimate, told, form.estimate, trigger_mode="always_last", **QUIET)
     form.start_from.change(teach.started_from, form.start_from, form.settings[-len(LORA) :], **QUIET)
     form.start.click(teach.start, [form.draft, key, *form.values], [form.draft, chosen, form.start], **PLAIN)
     segmenting.arrived.then(teach.arrive, key, lists, **QUIET)

@@ -47,7 +47,7 @@ def nuclei_maps(
             features = sac.encode(crops)
         maps = sum(_mirrored(sac, crops, features, axes) for axes in flips) / len(flips)
     if not torch.isfinite(maps).all():
-        raise CheckpointError("the auto-prompt generator's map is not finite: its weights grew beyond all use")
+        raise CheckpointError("the auto-prompt generator's map is not finite: weights grew beyond all use")
     return maps
 
 

@@ -96,6 +96,6 @@ def test_weights_that_overflow_are_said_or_marked(new_sac, samples, part):
     try:
         marks = exam.look(NucleiLesson(sac, 0), 0)
     except CheckpointError as error:
-        assert part == "generator." and "map is not finite" in str(error)
+        assert part != "mask_decoder." and "map is not finite" in str(error)
     else:
-        assert part != "generator." and 0 <= marks.msa <= marks.dice < 1
+        assert part == "mask_decoder." and 0 <= marks.msa <= marks.dice < 1
