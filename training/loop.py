@@ -177,7 +177,8 @@ class _Learner:
     def step(self, batch: dict[str, Tensor], step: int) -> dict[str, float]:
         """One step, the first being 0. Returns the losses; raises TrainingError where one, or a gradient, is not finite."""
         for group in self.optimizer.param_groups:
-            group["lr"] = group["pace"] * self.schedule.rate(step)
+            pace = group.get("pace", 1.0)  # a state that was saved before there were parts has none
+            group["lr"] = pace * self.schedule.rate(step)
         losses: dict[str, Tensor] = self.model(batch, step)
         total = sum(losses.values())
         self._check_finite("loss", self.accelerator.reduce(total.detach()), step)

@@ -41,9 +41,7 @@ def nuclei_maps(
     Raises CheckpointError for weights that overflow: what follows would search a map of NaN for ever.
     """
     with fast(sac.sam.device):
-        if not sac.generator.sees_embedding:
-            features = None
-        elif features is None:
+        if features is None and sac.generator.sees_embedding:
             features = sac.encode(crops)
         maps = sum(_mirrored(sac, crops, features, axes) for axes in flips) / len(flips)
     if not torch.isfinite(maps).all():

@@ -158,6 +158,16 @@ def test_a_part_learns_at_its_own_pace(tmp_path, uninterrupted):
     assert not same(taught(2.0, SCHEDULE.learning_rate), uninterrupted)
 
 
+def test_a_state_from_before_there_were_paces_is_gone_on_with(tmp_path, uninterrupted):
+    with pytest.raises(Interrupted):
+        train(tmp_path, Lesson(0, interrupt_at(5)), resume=False)
+    (newest,) = tmp_path.glob("state-4/optimizer.bin")
+    state = torch.load(newest)
+    assert [group.pop("pace") for group in state["param_groups"]] == [1.0]
+    torch.save(state, newest)
+    assert same(train(tmp_path, Lesson(99), resume=True), uninterrupted)
+
+
 def test_a_state_of_other_parts_is_not_gone_on_with(tmp_path):
     pair = Pair(steepness=1.0)
     run(make_accelerator(SCHEDULE.seed), Course(pair, Points(), SCHEDULE, tmp_path), resume=False)
