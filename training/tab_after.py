@@ -7,8 +7,6 @@ import json
 import zipfile
 
 import gradio as gr
-from gradio.processing_utils import save_bytes_to_cache
-from gradio.utils import get_upload_folder
 
 from sac import hub
 from sac.config import SACConfig
@@ -18,6 +16,7 @@ from sac.publish import push
 from sac.ui import models
 from sac.ui.desk import Desk
 from sac.ui.opening import FIRST
+from sac.ui.served import served
 from training.cards import sac_card
 from training.disk import write_json
 from training.jobs import Job, Jobs
@@ -60,7 +59,7 @@ def download(job: Job, jobs: Jobs) -> str:
     with zipfile.ZipFile(stream, "w") as archive:
         for name in hub.FILES:
             archive.write(job.run / name, f"{stem}/{name}")
-    return save_bytes_to_cache(stream.getvalue(), f"{stem}.zip", get_upload_folder())
+    return served(stream.getvalue(), f"{stem}.zip")
 
 
 def publish(job: Job, jobs: Jobs, name: str, token: str, private: bool) -> str:

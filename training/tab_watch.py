@@ -6,10 +6,9 @@ import html
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
-from PIL import Image as PillowImage
 
+from sac.ui.served import served
 from training.datasets.gather import counted
 from training.estimate import spoken
 from training.jobs import Job, Jobs
@@ -90,20 +89,19 @@ def curves(rows: list[dict[str, Any]]) -> list[pd.DataFrame | None]:
     ]
 
 
-def tiles(job: Job) -> list[np.ndarray]:
-    """Pictures of the validation tiles, as they were last segmented."""
+def tiles(job: Job) -> list[str]:
+    """Paths of pictures of the validation tiles, as they were last segmented."""
     return [_picture(path) for path in sorted((job.run / LOOKS).glob("*.png"))]
 
 
-def before_after(job: Job, number: int) -> tuple[np.ndarray, np.ndarray]:
-    """The pictures of a validation image before and after."""
+def before_after(job: Job, number: int) -> tuple[str, str]:
+    """Paths of the pictures of a validation image before and after."""
     return tuple(_picture(job.run / COMPARED / f"{number}.{when}.png") for when in ("before", "after"))
 
 
-def _picture(path: Path) -> np.ndarray:
-    """One of our own PNGs, for components that would not take a path outside of their folders."""
-    with PillowImage.open(path) as picture:
-        return np.array(picture)
+def _picture(path: Path) -> str:
+    """One of our own PNGs, where the page may fetch it."""
+    return served(path.read_bytes(), path.name)
 
 
 def log(rows: list[dict[str, Any]]) -> str:

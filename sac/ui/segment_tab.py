@@ -5,8 +5,6 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import gradio as gr
-from gradio.processing_utils import save_bytes_to_cache
-from gradio.utils import get_upload_folder
 
 from sac.config import SegmentOptions, View
 from sac.errors import ImageError
@@ -25,6 +23,7 @@ from sac.ui.examples import EXAMPLES
 from sac.ui.handlers import Handlers
 from sac.ui.models import choices, default
 from sac.ui.opening import Opening, seated
+from sac.ui.served import served
 from sac.ui.source import source_controls
 
 MODE_NAMES = {"Instances": "instances", "Semantic": "semantic"}
@@ -197,7 +196,7 @@ def _endpoint() -> None:
         image = read_image(file, view=View.of(view))
         run = work.segment_file(image, model or default(), mode or "instances")
         name = f"{safe_stem(run.result.image.name)}.zip"
-        return run.summary(), save_bytes_to_cache(zipped(run.result), name, get_upload_folder())
+        return run.summary(), served(zipped(run.result), name)
 
     call.click(
         segment_file, [file, model, mode, view], [summary, archive], api_name="segment", concurrency_id="inference",

@@ -14,12 +14,12 @@ from typing import Any
 import gradio as gr
 import numpy as np
 from gradio.data_classes import FileData
-from gradio.processing_utils import save_bytes_to_cache
 from PIL import Image as PillowImage
 
 from sac.inference.session import Session
 from sac.ui.cases.held import Held, cases
 from sac.ui.desk import Desk, Picture
+from sac.ui.served import served
 
 HERE = Path(__file__).parent
 SCRIPTS = ("view.js", "value.js", "tools.js", "case.js")
@@ -110,7 +110,7 @@ class SegCanvas(gr.HTML):
         if inline:
             kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
             return {"url": f"data:{kind};base64,{base64.b64encode(content).decode()}"}
-        path = save_bytes_to_cache(content, name, cache_dir=self.GRADIO_CACHE)
+        path = served(content, name, self.GRADIO_CACHE)
         return FileData(path=path, orig_name=name).model_dump()
 
     def label_file(self, labels: np.ndarray, inline: bool = False) -> Value:
