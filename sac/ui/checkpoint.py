@@ -30,7 +30,7 @@ def checkpoint_panel() -> CheckpointPanel:
     """Lays it out; called below the choice of the checkpoint."""
     with gr.Accordion("About this checkpoint", open=False, elem_id="sac-about"):
         return CheckpointPanel(
-            gr.Markdown(about(default()), elem_id="sac-about-told", latex_delimiters=[], max_height=580),
+            gr.Markdown(about(default()), elem_id="sac-about-told", latex_delimiters=[]),
             gr.Textbox(
                 label="A checkpoint on the Hub: owner/name", placeholder="owner/name", max_length=200,
                 elem_id="sac-hub-name",
