@@ -20,6 +20,8 @@ KINDS = ("both", "positive", "negative")
 BASES = ("tiny", "vit_b", "vit_l", "vit_h")
 NUCLEUS = 12.0
 """µm: diameter of a large nucleus."""
+CERTAINTY = 0.5
+"""Predicted IoU below which a mask is dropped, where neither a checkpoint's training nor a user says another."""
 FINDS = re.compile(r"[a-z][a-z -]{1,29}")
 """Words for what a checkpoint finds: pages, cards and commands say them."""
 
@@ -87,6 +89,8 @@ class SACConfig:
             raise OptionError(f"microns {self.microns!r} of the provenance is not a size in µm")
         if not isinstance(self.one_scale, bool):
             raise OptionError(f"one_scale {self.one_scale!r:.60} of the provenance is neither true nor false")
+        if not _within(self.certainty, 0.0, 1.0, int, float):
+            raise OptionError(f"certainty {self.certainty!r:.60} of the provenance is outside 0 to 1")
         if not isinstance(self.finds, str) or not FINDS.fullmatch(self.finds):
             raise OptionError(f"finds {self.finds!r:.60} of the provenance is not a word such as glands")
 
@@ -104,6 +108,15 @@ class SACConfig:
     def finds(self) -> str:
         """What it looks for, in a word: what its training was told, else nuclei, or objects where they are larger."""
         return self.provenance.get("finds", "nuclei" if self.microns <= NUCLEUS else "objects")
+
+    @property
+    def certainty(self) -> float:
+        """Predicted IoU below which it drops a mask that nobody asked for: what its training found best, else a half."""
+        return self.provenance.get("certainty", CERTAINTY)
+
+    def options(self, **told: Any) -> SegmentOptions:
+        """How it segments, but for what is told: fields of SegmentOptions."""
+        return SegmentOptions(**{"certainty": self.certainty} | told)
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -164,7 +177,7 @@ class SegmentOptions:
     """Pixels that neighbouring tiles share, in the scaled picture."""
     scale: float = 0.0
     """Magnification before the model; 0 estimates it from the nuclei's size."""
-    certainty: float = 0.5
+    certainty: float = CERTAINTY
     """Predicted IoU below which a mask is dropped."""
     adapted: bool = True
     """False: vanilla SAM on the same prompts."""

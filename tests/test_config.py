@@ -122,6 +122,13 @@ def test_words_for_what_is_found_are_plain(said):
         SACConfig(provenance={"finds": said})
 
 
+@pytest.mark.parametrize("said", [-0.1, 1.5, float("nan"), "0.5", None, True])
+def test_a_least_certainty_is_a_share(said):
+    assert SACConfig(provenance={"certainty": 0}).options().certainty == 0
+    with pytest.raises(OptionError, match="certainty"):
+        SACConfig(provenance={"certainty": said})
+
+
 @pytest.mark.parametrize("said", [None, 1, "yes"])
 def test_one_scale_is_said_plainly(said):
     with pytest.raises(OptionError, match="neither true nor false"):

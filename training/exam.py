@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 from torch.utils.data import default_collate
 
-from sac.config import SegmentOptions
 from sac.inference.predictor import embed
 from sac.inference.scale import KNOWN_SCALES
 from sac.inference.segment import segment_embedded
@@ -64,7 +63,7 @@ class Exam:
         was_learning = lesson.training
         lesson.eval()
         with torch.inference_mode():
-            options = SegmentOptions(overlap=0)
+            options = sac.config.options(overlap=0)
             embedding = embed(sac, tile.image, 1.0, options)
             found = segment_embedded(sac, embedding, options).labels
             loss = lesson.examined(_batch(tile, sac), embedding.maps, embedding.features, STEP)

@@ -12,6 +12,7 @@ from sac import __version__, hub
 from sac.model.sac import SAC
 from training.augment import Zoom
 from training.cards import sac_card
+from training.certainty import least_certainty
 from training.crops import Crops
 from training.datasets.division import Piece, Pieces, divide
 from training.datasets.gather import TrainingSet
@@ -22,7 +23,7 @@ from training.examiner import Examiner
 from training.lesson import PARTS, NucleiLesson
 from training.loop import Course, Schedule, make_accelerator, run
 from training.options import FitOptions, Task
-from training.outcome import Outcome, compare
+from training.outcome import MOST_IMAGES, Outcome, compare, middle
 from training.places import HELD_OUT
 from training.start import begin
 
@@ -71,7 +72,11 @@ def fit(out: Path, whole: TrainingSet, task: Task, resume: bool = False, told: T
     examiner.restore(lesson, started)
     outcome = None
     if accelerator.is_main_process:
-        outcome = _compared(sac.eval(), whole, keep, options, out, told)
+        told("Finding how certain a mask must be")
+        held = [middle(piece.cut(whole[piece.index])) for piece in keep[:MOST_IMAGES]]
+        least = least_certainty(sac.eval(), held)
+        sac.config = replace(sac.config, provenance=sac.config.provenance | {"certainty": least})
+        outcome = _compared(sac, whole, keep, options, out, told)
         _save(sac, whole, task, (len(learn), keep), outcome, out)
     return Fitted(verdict, outcome)
 
@@ -141,5 +146,6 @@ def provenance(before: dict, task: Task, counts: tuple[int, int], outcome: Outco
         "seed": options.seed,
         "version": __version__,
         **sought_of(options, before),
+        **({"certainty": before["certainty"]} if "certainty" in before else {}),
         **figures,
     }

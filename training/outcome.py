@@ -77,7 +77,7 @@ def compare(
 ) -> Outcome:
     """Segments samples with both and writes pictures and figures to `out`: validation/0.before.png and so on."""
     compared = []
-    for number, sample in enumerate(map(_middle, samples[:MOST_IMAGES])):
+    for number, sample in enumerate(map(middle, samples[:MOST_IMAGES])):
         told(sample.name)
         scores = {}
         for when, sac in (("before", before), ("after", after)):
@@ -90,7 +90,7 @@ def compare(
     return Outcome(tuple(compared))
 
 
-def _middle(sample: Sample) -> Sample:
+def middle(sample: Sample) -> Sample:
     """The middle of a large sample."""
     rows, columns = (
         slice(max(0, (length - MOST_PIXELS) // 2), max(0, (length - MOST_PIXELS) // 2) + MOST_PIXELS)

@@ -42,7 +42,7 @@ def run(parsed: argparse.Namespace) -> int:
     job = Job(
         sac,
         parsed.model,
-        SegmentOptions(mode=parsed.mode),
+        sac.config.options(mode=parsed.mode),
         read_flags(View, parsed),
         parsed.out,
         tuple(FILES) if "all" in parsed.formats else tuple(parsed.formats),

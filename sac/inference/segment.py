@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from sac.config import SACConfig, SegmentOptions
 from sac.images import Image
-from sac.inference.instances import Instances, from_mask, merge, smoothed
+from sac.inference.instances import Instances, Mask, from_mask, merge, smoothed
 from sac.inference.predictor import Embedding, decode, decode_semantic, embed
 from sac.inference.scale import estimate_scale
 from sac.model.sac import SAC
@@ -19,9 +19,10 @@ Progress = Callable[[float, str], None]
 
 
 def segment(
-    image: Image, sac: SAC, options: SegmentOptions = SegmentOptions(), progress: Progress = lambda share, word: None
+    image: Image, sac: SAC, options: SegmentOptions | None = None, progress: Progress = lambda share, word: None
 ) -> Instances:
-    """Every nucleus of an image: scale, embed, prompt, decode, merge."""
+    """Every nucleus of an image: scale, embed, prompt, decode, merge. options: the checkpoint's own where there are none."""
+    options = options or sac.config.options()
     embedding = embed_image(image, sac, options, progress)
     progress(0.6, "Decoding masks")
     found = segment_embedded(sac, embedding, options)
@@ -53,10 +54,15 @@ def auto_prompts(sac: SAC, embedding: Embedding, options: SegmentOptions) -> Pro
 def answer(sac: SAC, embedding: Embedding, prompts: Prompts, options: SegmentOptions) -> Instances:
     """What SAM's decoder makes of prompts: where an edit re-enters."""
     if options.mode == "instances":
-        found = merge(decode(sac, embedding, prompts, options), prompts, embedding.size, options)
-        whole = smoothed(spread(found.labels, embedding.nuclei_map)) if options.adapted else found.labels
-        return replace(found, labels=whole)
+        return sorted_out(decode(sac, embedding, prompts, options), embedding, prompts, options)
     return from_mask(decode_semantic(sac, embedding, prompts, options), prompts)
+
+
+def sorted_out(masks: Sequence[Mask], embedding: Embedding, prompts: Prompts, options: SegmentOptions) -> Instances:
+    """The nuclei among the masks that the prompts' rows asked for: certain enough, each once, grown and smoothed."""
+    found = merge(masks, prompts, embedding.size, options)
+    whole = smoothed(spread(found.labels, embedding.nuclei_map)) if options.adapted else found.labels
+    return replace(found, labels=whole)
 
 
 def _tile_prompts(embedding: Embedding, options: SegmentOptions) -> Prompts:

@@ -12,7 +12,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from sac import hub
-from sac.config import data_folder
+from sac.config import CERTAINTY, data_folder
 from sac.errors import CheckpointError, OptionError
 from sac.remote.repository import NAME
 
@@ -108,6 +108,13 @@ def sought(model: str) -> str:
     with suppress(OptionError, CheckpointError):
         return _finds(place(model))
     return "nuclei"
+
+
+def certainty(model: str) -> float:
+    """Predicted IoU below which a checkpoint drops a mask; the usual one where it is not here."""
+    with suppress(OptionError, CheckpointError):
+        return hub.config_of(place(model)).certainty
+    return CERTAINTY
 
 
 def choices(more: Iterable[str]) -> list[tuple[str, str]]:

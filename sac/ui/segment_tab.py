@@ -21,7 +21,7 @@ from sac.ui.checkpoint import checkpoint_panel, fetch
 from sac.ui.errors import shows_errors
 from sac.ui.examples import EXAMPLES
 from sac.ui.handlers import Handlers
-from sac.ui.models import choices, default
+from sac.ui.models import certainty, choices, default
 from sac.ui.opening import Opening, seated
 from sac.ui.served import served
 from sac.ui.source import source_controls
@@ -125,9 +125,11 @@ def build_segment_tab(tabs: gr.Tabs, key: gr.BrowserState, arrived: gr.events.De
     brought = asked_for.success(
         fetch, [desk, checkpoint.name], [model, checkpoint.name], show_progress_on=checkpoint.asking, **HUB
     )
-    brought.success(do.switch, asked, shown, **SLOW)
-    for control in (model, mode):
-        control.input(do.switch, asked, shown, **SLOW)
+    *_, least = settings
+    model.change(certainty, model, least, **QUICK)
+    for picked in (brought.success, model.input):
+        picked(certainty, model, least, **QUICK).then(do.switch, asked, shown, **SLOW)
+    mode.input(do.switch, asked, shown, **SLOW)
     for control in settings:
         changed = control.release if isinstance(control, gr.Slider) else control.input
         changed(do.prompt, asked, shown, **SLOW)
@@ -169,15 +171,15 @@ def _wire_case(
 
 def _prompt_settings() -> list[gr.components.Component]:
     """Controls of the automatic prompts, in the order in which the handlers take them."""
-    default = SegmentOptions()
+    usual = SegmentOptions()
     strategy, kinds = ([(k, v) for k, v in names.items()] for names in (STRATEGY_NAMES, KIND_NAMES))
     return [
-        gr.Radio(strategy, value=default.strategy, label="Where a point is put", elem_id="sac-strategy"),
-        gr.Radio(kinds, value=default.kinds, label="Which points are given", elem_id="sac-kinds"),
-        gr.Slider(1, 32, default.pairs, step=1, label="Semantic: pairs of points per tile", elem_id="sac-pairs"),
-        gr.Slider(0, 8, default.negatives, step=1, label="Instances: most negatives per nucleus",
+        gr.Radio(strategy, value=usual.strategy, label="Where a point is put", elem_id="sac-strategy"),
+        gr.Radio(kinds, value=usual.kinds, label="Which points are given", elem_id="sac-kinds"),
+        gr.Slider(1, 32, usual.pairs, step=1, label="Semantic: pairs of points per tile", elem_id="sac-pairs"),
+        gr.Slider(0, 8, usual.negatives, step=1, label="Instances: most negatives per nucleus",
                   elem_id="sac-negatives"),
-        gr.Slider(0, 1, default.certainty, step=0.05, label="Instances: least certainty", elem_id="sac-certainty"),
+        gr.Slider(0, 1, certainty(default()), step=0.05, label="Instances: least certainty", elem_id="sac-certainty"),
     ]  # fmt: skip
 
 

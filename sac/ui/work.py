@@ -183,10 +183,10 @@ class Run:
 
 def segment_file(image: Image, model: str, mode: str) -> Run:
     """Segments one image, beside any desk."""
-    place(model)  # judged first
+    config = hub.config_of(place(model))
     if mode not in MODES:
         raise OptionError(f"unknown mode {mode!r}; it is one of {', '.join(MODES)}")
-    options = SegmentOptions(mode=mode)
+    options = config.options(mode=mode)
     begun = time.perf_counter()
     found = done(_segment, model, image, options)
     return Run(Result(image, found, title(model), options), time.perf_counter() - begun)

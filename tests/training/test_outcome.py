@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from training.datasets.sample import Sample
-from training.outcome import MOST_IMAGES, MOST_PIXELS, SCORES, Compared, Outcome, _middle, compare
+from training.outcome import MOST_IMAGES, MOST_PIXELS, SCORES, Compared, Outcome, compare, middle
 from training.places import COMPARED, FIGURES
 
 
@@ -72,7 +72,7 @@ def test_no_more_images_are_compared_than_a_minute_allows(sac, tmp_path):
 
 def test_of_a_large_image_the_middle_is_compared():
     labels = np.arange(1200 * 30, dtype=np.int32).reshape(1200, 30)
-    found = _middle(Sample("a", np.zeros((1200, 30, 3), np.uint8), labels))
+    found = middle(Sample("a", np.zeros((1200, 30, 3), np.uint8), labels))
     assert found.labels.shape == (MOST_PIXELS, 30) and np.array_equal(found.labels, labels[88 : 88 + MOST_PIXELS])
     small = Sample("b", np.zeros((20, 30, 3), np.uint8), labels[:20])
-    assert np.array_equal(_middle(small).labels, small.labels)
+    assert np.array_equal(middle(small).labels, small.labels)

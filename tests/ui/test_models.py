@@ -62,6 +62,13 @@ def test_what_a_checkpoint_finds_is_what_it_says(trained):
     assert models.sought("f" * 16) == models.sought("e" * 16) == models.sought("") == "nuclei"  # broken, gone, none
 
 
+def test_how_certain_a_mask_must_be_is_the_checkpoint_s(trained):
+    (trained() / "sac_config.json").write_text(json.dumps(SACConfig(provenance={"certainty": 0.25}).to_json()))
+    trained("f" * 16)
+    assert models.certainty(NAME) == 0.25
+    assert [models.certainty(name) for name in ("nuclei", "f" * 16, "e" * 16, "")] == [0.5] * 4  # broken, gone, none
+
+
 def test_titles(trained):
     trained(title="my <cells>")
     trained("f" * 16)

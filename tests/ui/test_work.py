@@ -271,6 +271,17 @@ def test_a_file_is_segmented_and_summed_up(image, sessions):
     assert told["seconds"] > 0 and orjson.loads(orjson.dumps(told)) == told
 
 
+def test_a_file_is_segmented_as_its_checkpoint_says(image, tmp_path, monkeypatch):
+    shutil.copytree(hub.WEIGHTS / "nuclei", tmp_path / "own")
+    path = tmp_path / "own" / hub.CONFIG
+    told = orjson.loads(path.read_bytes())
+    path.write_bytes(orjson.dumps(told | {"provenance": told["provenance"] | {"certainty": 0.7}}))
+    monkeypatch.setattr(work, "MODELS", Cache(LIMITS.models))
+    monkeypatch.setenv("SAC_MODEL", work.settled(str(tmp_path / "own")))
+    run = work.segment_file(image, models.default(), "instances")
+    assert run.result.options.certainty == 0.7 and run.result.found.certainty.min() >= 0.7
+
+
 def test_an_unknown_mode_is_refused(image):
     with pytest.raises(OptionError, match="instances, semantic"):
         work.segment_file(image, "nuclei", "panoptic")

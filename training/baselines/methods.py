@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -20,14 +20,14 @@ from training.baselines.expert import Expert
 from training.baselines.one_mask import one_mask
 from training.baselines.subject import Method, Subject
 
-INSTANCES, SEMANTIC = SegmentOptions(), SegmentOptions(mode="semantic")
-VANILLA = replace(INSTANCES, adapted=False, certainty=0.0)
+VANILLA = SegmentOptions(adapted=False, certainty=0.0)
 
 
-def prompted_by_generator(options: SegmentOptions) -> Method:
-    """SAC, or its base alone, on the prompts that the generator sets."""
+def prompted_by_generator(**told: Any) -> Method:
+    """SAC, or its base alone, on the prompts that the generator sets. told: fields of SegmentOptions."""
 
     def method(subject: Subject) -> np.ndarray:
+        options = subject.sac.config.options(**told)
         embedding = subject.embedding(options.adapted)
         return answer(subject.sac, embedding, auto_prompts(subject.sac, embedding, options), options).labels
 
@@ -50,13 +50,13 @@ def _everything(subject: Subject) -> np.ndarray:
 
 
 def _unet(subject: Subject) -> np.ndarray:
-    nuclei_map = map_of(subject.sac, subject.pixels, subject.scale, INSTANCES)
+    nuclei_map = map_of(subject.sac, subject.pixels, subject.scale, SegmentOptions())
     return nuclei_of(nuclei_map, subject.diameter)
 
 
-def one_mask_of_sac(options: SegmentOptions) -> Method:
-    """SAC's mask of all nuclei, cut at necks as the rivals' masks are."""
-    whole = prompted_by_generator(options)
+def one_mask_of_sac(**told: Any) -> Method:
+    """SAC's mask of all nuclei, cut at necks as the rivals' masks are. told: fields of SegmentOptions."""
+    whole = prompted_by_generator(mode="semantic", **told)
     return lambda subject: parted(whole(subject) > 0, subject.diameter, subject.smallest)
 
 
@@ -64,10 +64,10 @@ METHODS: dict[str, Method] = {
     "otsu": lambda subject: otsu_watershed(subject.pixels),
     "generator": _unet,
     "everything": _everything,
-    "vanilla": prompted_by_generator(VANILLA),
-    "vanilla-semantic": prompted_by_generator(replace(SEMANTIC, adapted=False)),
-    "sac-semantic": prompted_by_generator(SEMANTIC),
-    "sac": prompted_by_generator(INSTANCES),
+    "vanilla": prompted_by_generator(adapted=False, certainty=0.0),
+    "vanilla-semantic": prompted_by_generator(adapted=False, mode="semantic"),
+    "sac-semantic": prompted_by_generator(mode="semantic"),
+    "sac": prompted_by_generator(),
 }
 """What can be asked of a checkpoint. The vanilla ones are its base without adapter, with its own decoder."""
 
@@ -82,13 +82,13 @@ ONE_MASK: dict[str, Method] = {f"{count} points": one_mask(count) for count in (
 """SAM-FT and MSA."""
 
 ABLATED: dict[str, Method] = {
-    "one mask, parted": one_mask_of_sac(SEMANTIC),
-    "one mask, parted, by probability": one_mask_of_sac(replace(SEMANTIC, strategy="probability")),
-    "sac of any certainty": prompted_by_generator(replace(INSTANCES, certainty=0.0)),
-    **{f"{k} pairs": one_mask_of_sac(replace(SEMANTIC, pairs=k)) for k in (1, 3, 8, 16)},
-    **{f"only {kind}": one_mask_of_sac(replace(SEMANTIC, kinds=kind)) for kind in KINDS},
-    **{f"{n} negatives": prompted_by_generator(replace(INSTANCES, negatives=n)) for n in (0, 1, 2, 4, 8)},
-    "sac by probability": prompted_by_generator(replace(INSTANCES, strategy="probability")),
+    "one mask, parted": one_mask_of_sac(),
+    "one mask, parted, by probability": one_mask_of_sac(strategy="probability"),
+    "sac of any certainty": prompted_by_generator(certainty=0.0),
+    **{f"{k} pairs": one_mask_of_sac(pairs=k) for k in (1, 3, 8, 16)},
+    **{f"only {kind}": one_mask_of_sac(kinds=kind) for kind in KINDS},
+    **{f"{n} negatives": prompted_by_generator(negatives=n) for n in (0, 1, 2, 4, 8)},
+    "sac by probability": prompted_by_generator(strategy="probability"),
 }
 """SAC, asked otherwise."""
 KNOWN: dict[str, Method] = METHODS | EXPERT | ONE_MASK | ABLATED

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import subprocess
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -24,10 +24,11 @@ from training.baselines.methods import KNOWN
 from training.baselines.one_mask import OneMaskLesson
 from training.baselines.subject import Subject
 from training.benchmark.plan import Budget, Student
-from training.benchmark.sets import Ground
+from training.benchmark.sets import Ground, raw
+from training.certainty import least_certainty
 from training.crops import Crops
 from training.datasets.sample import Sample
-from training.disk import write_json
+from training.disk import read_json, write_json
 from training.exam import Exam
 from training.fit import schedule_of
 from training.lesson import PARTS, NucleiLesson
@@ -76,6 +77,8 @@ def taught(student: Student, lessons: Lessons) -> SAC:
         if not lessons.has_taught(student):
             _teach(student, sac, lessons, folder)
         sac.load_state_dict({**sac.state_dict(), **load_file(folder / LEARNT)})
+        found = {name: told for name, told in read_json(folder / FACTS).items() if name == "certainty"}
+        sac.config = replace(sac.config, provenance=found)
     return sac.eval().learning(False).to(hub.device())
 
 
@@ -124,10 +127,18 @@ def _teach(student: Student, sac: SAC, lessons: Lessons, folder: Path) -> None:
     course = course_of(student, sac, lessons, lessons.budget.options(lessons.seed), folder)
     run(accelerator, course, resume=True, watcher=Curve(student, lessons, course.schedule.steps))
     facts = {"student": asdict(student), "seed": lessons.seed, "budget": asdict(lessons.budget), "commit": commit()}
+    if student.learns == "sac":
+        facts["certainty"] = _certainty(sac.eval(), lessons)
     write_json(folder / FACTS, facts)
     partial = folder / f"{LEARNT}.partial"
     save_file(learnt(sac), partial)
     partial.replace(folder / LEARNT)
+
+
+def _certainty(sac: SAC, lessons: Lessons) -> float:
+    """From where on its masks are kept, found as `fit` does: on images that nobody learns from."""
+    held = [raw(*piece) for piece in lessons.ground.samples("held-out", lessons.budget.most)]
+    return least_certainty(sac, held, lessons.ground.scale)
 
 
 class Curve(Watcher):
