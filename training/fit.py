@@ -72,7 +72,8 @@ def fit(out: Path, whole: TrainingSet, task: Task, resume: bool = False, told: T
     examiner.restore(lesson, started)
     outcome = None
     if accelerator.is_main_process:
-        told("Finding how certain a mask must be")
+        if keep:
+            told("Finding how certain a mask must be")
         held = [middle(piece.cut(whole[piece.index])) for piece in keep[:MOST_IMAGES]]
         least = least_certainty(sac.eval(), held)
         sac.config = replace(sac.config, provenance=sac.config.provenance | {"certainty": least})

@@ -26,6 +26,8 @@ from sac.prompts import NEGATIVE, POSITIVE, REACH
 
 LEAST = 1e-3
 """Logit of a pixel that is inside for another reason than the model's."""
+NOTHING = 0.05
+"""Predicted IoU below which the decoder itself says that nothing is there, whoever asks."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -182,8 +184,8 @@ def _bridged(session: Session, number: int, mask: Mask) -> Mask:
 
 
 def _is_good(session: Session, number: int, mask: Mask) -> bool:
-    """Automatic masks must be certain enough, as when the picture was segmented; a user's word is enough by itself."""
-    return mask.certainty >= session.options.certainty or session.is_by_hand(number)
+    """Automatic masks must be certain enough, as when the picture was segmented; a user's word is enough, but for nothing."""
+    return mask.certainty >= (NOTHING if session.is_by_hand(number) else session.options.certainty)
 
 
 def _asked_tile(session: Session, embedded: Embedded, place: Place, asked: tuple[int, int]) -> Session:

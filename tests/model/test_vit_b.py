@@ -31,7 +31,8 @@ folder = Path(sys.argv[1])
 torch.manual_seed(0)
 torch.save(build_sam("vit_b").state_dict(), folder / "sam_vit_b.pth")
 sac = hub.new(SACConfig(base="vit_b", rank=4))
-sac.generator.load_state_dict(sac.generator.state_dict() | hub.load("nuclei").generator.state_dict())  # to find nuclei
+known = {n: w for n, w in hub.load("nuclei").generator.state_dict().items() if "sight" not in n}  # to find nuclei
+sac.generator.load_state_dict(sac.generator.state_dict() | known)
 with torch.no_grad():
     for name, weight in sac.named_parameters():
         if "lora_B" in name:
