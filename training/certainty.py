@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -17,6 +18,7 @@ from training.examiner import surely_better
 from training.outcome import SCORES
 
 TRIED = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)
+"""Predicted IoUs from which on masks are kept, one after the other."""
 
 
 def least_certainty(sac: SAC, samples: Sequence[Sample], scale: float = 0.0) -> float:
@@ -41,6 +43,6 @@ def _marks(sac: SAC, sample: Sample, scale: float, tried: Sequence[float]) -> li
     embedding = embed_image(Image(sample.name, sample.image), sac, options, lambda share, word: None)
     prompts = auto_prompts(sac, embedding, options)
     masks = decode(sac, embedding, prompts, options)
-    kept = (sac.config.options(scale=scale, certainty=least) for least in tried)
+    kept = (replace(options, certainty=least) for least in tried)
     found = (sorted_out(masks, embedding, prompts, options).labels for options in kept)
     return [sum(getattr(score(sample.labels, labels), name) for name in SCORES) for labels in found]

@@ -16,6 +16,7 @@ from training.certainty import least_certainty
 from training.crops import Crops
 from training.datasets.division import Piece, Pieces, divide
 from training.datasets.gather import TrainingSet
+from training.datasets.sample import Sample
 from training.disk import room
 from training.embeddings import embeddings
 from training.exam import Exam
@@ -23,7 +24,7 @@ from training.examiner import Examiner
 from training.lesson import PARTS, NucleiLesson
 from training.loop import Course, Schedule, make_accelerator, run
 from training.options import FitOptions, Task
-from training.outcome import MOST_IMAGES, Outcome, compare, middle
+from training.outcome import Outcome, compare, judged
 from training.places import HELD_OUT
 from training.start import begin
 
@@ -72,12 +73,7 @@ def fit(out: Path, whole: TrainingSet, task: Task, resume: bool = False, told: T
     examiner.restore(lesson, started)
     outcome = None
     if accelerator.is_main_process:
-        if keep:
-            told("Finding how certain a mask must be")
-        held = [middle(piece.cut(whole[piece.index])) for piece in keep[:MOST_IMAGES]]
-        least = least_certainty(sac.eval(), held)
-        sac.config = replace(sac.config, provenance=sac.config.provenance | {"certainty": least})
-        outcome = _compared(sac, whole, keep, options, out, told)
+        outcome = _judged(sac.eval(), judged(whole, keep), options, out, told)
         _save(sac, whole, task, (len(learn), keep), outcome, out)
     return Fitted(verdict, outcome)
 
@@ -99,13 +95,15 @@ def schedule_of(options: FitOptions) -> Schedule:
     )
 
 
-def _compared(
-    sac: SAC, whole: TrainingSet, keep: list[Piece], options: FitOptions, out: Path, told: Told
-) -> Outcome | None:
-    """Before and after on what was held out, at the images' own intensities."""
-    if not keep or not options.start:
+def _judged(sac: SAC, samples: list[Sample], options: FitOptions, out: Path, told: Told) -> Outcome | None:
+    """What was held out says how certain a mask must be, and how it is before and after."""
+    if not samples:
         return None
-    samples = [piece.cut(whole[piece.index]) for piece in keep]
+    told("Finding how certain a mask must be")
+    least = least_certainty(sac, samples)
+    sac.config = replace(sac.config, provenance=sac.config.provenance | {"certainty": least})
+    if not options.start:
+        return None
     before = hub.load(options.start, str(sac.sam.device))
     return compare(before, sac.learning(False), samples, out, lambda name: told(f"Comparing before and after: {name}"))
 
@@ -116,7 +114,7 @@ def _save(
     """The checkpoint with its card, and the names of what was held out. split: pieces learnt from, and held out."""
     learnt, keep = split
     told = provenance(sac.config.provenance, task, (learnt, len(keep)), outcome)
-    sac.config = replace(sac.config, provenance=told)
+    sac.config = replace(sac.config, provenance=told | {"certainty": sac.config.certainty})
     with room():
         hub.save(sac, out, sac_card(task.title or out.name, sac.config))
         names = [whole.survey.facts[piece.index].name for piece in keep]
@@ -147,6 +145,5 @@ def provenance(before: dict, task: Task, counts: tuple[int, int], outcome: Outco
         "seed": options.seed,
         "version": __version__,
         **sought_of(options, before),
-        **({"certainty": before["certainty"]} if "certainty" in before else {}),
         **figures,
     }

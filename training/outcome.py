@@ -13,13 +13,14 @@ from sac.images import Image
 from sac.inference.segment import segment
 from sac.metrics import score
 from sac.model.sac import SAC
+from training.datasets.division import Piece
 from training.datasets.sample import Sample
 from training.disk import room
 from training.drawing import draw
 from training.places import COMPARED, FIGURES
 
 MOST_IMAGES, MOST_PIXELS = 8, 1024
-"""Images that are compared, and pixels along their sides: enough to judge by in a minute."""
+"""Images that it is judged by, and pixels along their sides: enough for a minute."""
 SCORES = ("dice", "aji", "pq", "msa")
 
 
@@ -72,12 +73,17 @@ class Outcome:
         return cls(tuple(Compared(**row) for row in json.loads(path.read_text()))) if path.exists() else None
 
 
+def judged(whole: Sequence[Sample], keep: Sequence[Piece]) -> list[Sample]:
+    """Of what was held out, what a training is judged by: the middles of some images, at their own intensities."""
+    return [_middle(piece.cut(whole[piece.index])) for piece in keep[:MOST_IMAGES]]
+
+
 def compare(
     before: SAC, after: SAC, samples: Sequence[Sample], out: Path, told: Callable[[str], None] = lambda name: None
 ) -> Outcome:
     """Segments samples with both and writes pictures and figures to `out`: validation/0.before.png and so on."""
     compared = []
-    for number, sample in enumerate(map(middle, samples[:MOST_IMAGES])):
+    for number, sample in enumerate(samples):
         told(sample.name)
         scores = {}
         for when, sac in (("before", before), ("after", after)):
@@ -90,7 +96,7 @@ def compare(
     return Outcome(tuple(compared))
 
 
-def middle(sample: Sample) -> Sample:
+def _middle(sample: Sample) -> Sample:
     """The middle of a large sample."""
     rows, columns = (
         slice(max(0, (length - MOST_PIXELS) // 2), max(0, (length - MOST_PIXELS) // 2) + MOST_PIXELS)

@@ -17,7 +17,7 @@ from sac.ui.canvas import SegCanvas
 from sac.ui.cases.keeping import Keeping
 from sac.ui.cases.panel import CasePanel, case_panel, conflict_bar
 from sac.ui.cases.sharing import ADDRESS, make, revoke
-from sac.ui.checkpoint import checkpoint_panel, fetch
+from sac.ui.checkpoint import CheckpointPanel, checkpoint_panel, fetch
 from sac.ui.errors import shows_errors
 from sac.ui.examples import EXAMPLES
 from sac.ui.handlers import Handlers
@@ -120,15 +120,7 @@ def build_segment_tab(tabs: gr.Tabs, key: gr.BrowserState, arrived: gr.events.De
     running = start_all.click(do.press_all, asked, shown, **SLOW)
     cancel.click(lambda: "Stopped. What was finished stays.", None, told, cancels=running, **PLAIN)
     model.input(bring.pick, desk, desk, **QUICK)
-    model.change(about, model, checkpoint.told, **QUICK)
-    asked_for = gr.on([checkpoint.load.click, checkpoint.name.submit], seated, desk, desk, **QUICK)
-    brought = asked_for.success(
-        fetch, [desk, checkpoint.name], [model, checkpoint.name], show_progress_on=checkpoint.asking, **HUB
-    )
-    *_, least = settings
-    model.change(certainty, model, least, **QUICK)
-    for picked in (brought.success, model.input):
-        picked(certainty, model, least, **QUICK).then(do.switch, asked, shown, **SLOW)
+    brought = _wire_checkpoint(checkpoint, do, asked, shown)
     mode.input(do.switch, asked, shown, **SLOW)
     for control in settings:
         changed = control.release if isinstance(control, gr.Slider) else control.input
@@ -147,6 +139,20 @@ def build_segment_tab(tabs: gr.Tabs, key: gr.BrowserState, arrived: gr.events.De
     arrived.then(keep.arrive, [desk, key], [desk, shared, controls, *everything, *case.told], **OPENING)
     _endpoint()
     return Segmenting(desk, key, arrived, model, tabs, bring, everything, case, brought)
+
+
+def _wire_checkpoint(checkpoint: CheckpointPanel, do: Handlers, asked: list, shown: list) -> gr.events.Dependency:
+    """What tells of a checkpoint, and takes another. Returns the event by which one comes from the Hub."""
+    desk, model, *_, least = asked
+    model.change(about, model, checkpoint.told, **QUICK)
+    model.change(certainty, model, least, **QUICK)
+    asked_for = gr.on([checkpoint.load.click, checkpoint.name.submit], seated, desk, desk, **QUICK)
+    brought = asked_for.success(
+        fetch, [desk, checkpoint.name], [model, checkpoint.name], show_progress_on=checkpoint.asking, **HUB
+    )
+    for chosen in (brought.success, model.input):  # its least certainty first: the picture is segmented with it
+        chosen(certainty, model, least, **QUICK).then(do.switch, asked, shown, **SLOW)
+    return brought
 
 
 def _wire_case(

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from training.datasets.division import Piece
 from training.datasets.sample import Sample
-from training.outcome import MOST_IMAGES, MOST_PIXELS, SCORES, Compared, Outcome, compare, middle
+from training.outcome import MOST_IMAGES, MOST_PIXELS, SCORES, Compared, Outcome, compare, judged
 from training.places import COMPARED, FIGURES
 
 
@@ -64,15 +65,16 @@ def test_where_nothing_was_compared_there_is_no_outcome(tmp_path):
     assert Outcome.read(tmp_path) is None
 
 
-def test_no_more_images_are_compared_than_a_minute_allows(sac, tmp_path):
+def test_no_more_images_are_judged_by_than_a_minute_allows():
     tiny = Sample("a", np.zeros((16, 16, 3), np.uint8), np.zeros((16, 16), np.int32))
     named = [replace(tiny, name=str(n)) for n in range(MOST_IMAGES + 3)]
-    assert [image.name for image in compare(sac, sac, named, tmp_path).images] == [str(n) for n in range(MOST_IMAGES)]
+    found = judged(named, [Piece(n) for n in range(1, len(named))])
+    assert [sample.name for sample in found] == [str(n) for n in range(1, MOST_IMAGES + 1)]
 
 
-def test_of_a_large_image_the_middle_is_compared():
+def test_of_a_large_image_the_middle_is_judged_by():
     labels = np.arange(1200 * 30, dtype=np.int32).reshape(1200, 30)
-    found = middle(Sample("a", np.zeros((1200, 30, 3), np.uint8), labels))
+    (found,) = judged([Sample("a", np.zeros((1200, 30, 3), np.uint8), labels)], [Piece(0)])
     assert found.labels.shape == (MOST_PIXELS, 30) and np.array_equal(found.labels, labels[88 : 88 + MOST_PIXELS])
     small = Sample("b", np.zeros((20, 30, 3), np.uint8), labels[:20])
-    assert np.array_equal(middle(small).labels, small.labels)
+    assert np.array_equal(judged([small], [Piece(0)])[0].labels, small.labels)

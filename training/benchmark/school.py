@@ -77,8 +77,8 @@ def taught(student: Student, lessons: Lessons) -> SAC:
         if not lessons.has_taught(student):
             _teach(student, sac, lessons, folder)
         sac.load_state_dict({**sac.state_dict(), **load_file(folder / LEARNT)})
-        found = {name: told for name, told in read_json(folder / FACTS).items() if name == "certainty"}
-        sac.config = replace(sac.config, provenance=found)
+        least = read_json(folder / FACTS).get("certainty", sac.config.certainty)
+        sac.config = replace(sac.config, provenance={"certainty": least})
     return sac.eval().learning(False).to(hub.device())
 
 
