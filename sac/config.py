@@ -22,6 +22,9 @@ NUCLEUS = 12.0
 """µm: diameter of a large nucleus."""
 CERTAINTY = 0.5
 """Predicted IoU below which a mask is dropped, where neither a checkpoint's training nor a user says another."""
+PROMINENCE = 0.2
+"""How much, in units of the distance map, two summits must be parted by a valley to be two nuclei, where no checkpoint's
+training says another."""
 FINDS = re.compile(r"[a-z][a-z -]{1,29}")
 """Words for what a checkpoint finds: pages, cards and commands say them."""
 
@@ -91,6 +94,8 @@ class SACConfig:
             raise OptionError(f"one_scale {self.one_scale!r:.60} of the provenance is neither true nor false")
         if not _within(self.certainty, 0.0, 1.0, int, float):
             raise OptionError(f"certainty {self.certainty!r:.60} of the provenance is outside 0 to 1")
+        if not _within(self.prominence, 0.01, 1.0, int, float):
+            raise OptionError(f"prominence {self.prominence!r:.60} of the provenance is outside 0.01 to 1")
         if not isinstance(self.finds, str) or not FINDS.fullmatch(self.finds):
             raise OptionError(f"finds {self.finds!r:.60} of the provenance is not a word such as glands")
 
@@ -113,6 +118,11 @@ class SACConfig:
     def certainty(self) -> float:
         """Predicted IoU below which it drops a mask that nobody asked for: what its training found best, else a half."""
         return self.provenance.get("certainty", CERTAINTY)
+
+    @property
+    def prominence(self) -> float:
+        """What parts two nuclei on its generator's map: what its training found best, else `PROMINENCE`."""
+        return self.provenance.get("prominence", PROMINENCE)
 
     def options(self, **told: Any) -> SegmentOptions:
         """How it segments, but for what is told: fields of SegmentOptions."""

@@ -11,11 +11,9 @@ from skimage.measure import label
 from skimage.morphology import h_maxima
 from skimage.segmentation import watershed
 
-from sac.config import SegmentOptions
+from sac.config import PROMINENCE, SegmentOptions
 
 POSITIVE, NEGATIVE, UNUSED = 1, 0, -1
-PROMINENCE = 0.2
-"""How much, in units of the distance map, two summits must be parted by a valley to be two nuclei."""
 GRAINS = 24
 """Pixels that are smoothed over, in a nuclear diameter: one of the nuclei that tiles are scaled to."""
 REACH = 2.7
@@ -60,14 +58,15 @@ class Prompts:
         return [(float(x), float(y), int(kind)) for x, y, kind in distinct]
 
 
-def seeds(nuclei_map: np.ndarray, grain: float = 1.0) -> np.ndarray:
+def seeds(nuclei_map: np.ndarray, grain: float = 1.0, prominence: float = PROMINENCE) -> np.ndarray:
     """Summits of the distance map inside nuclei, numbered from 1: (H, W) int32.
 
-    nuclei_map (2, H, W): probability of nucleus, distance to the border in 0 to 1. `grain`: pixels to smooth over.
+    nuclei_map (2, H, W): probability of nucleus, distance to the border in 0 to 1. grain: pixels to smooth over.
+    prominence: by how much a valley parts two summits.
     """
     depth = ndimage.gaussian_filter(nuclei_map[1], grain)
-    depth = np.round(depth / (PROMINENCE / 4)) * (PROMINENCE / 4)
-    summits = h_maxima(depth, PROMINENCE) & (nuclei_map[0] > 0.5).astype(np.uint8)
+    depth = np.round(depth / (prominence / 4)) * (prominence / 4)
+    summits = h_maxima(depth, prominence) & (nuclei_map[0] > 0.5).astype(np.uint8)
     return label(summits, connectivity=2).astype(np.int32)
 
 
@@ -85,20 +84,22 @@ def spread(markers: np.ndarray, nuclei_map: np.ndarray) -> np.ndarray:
     return watershed(-nuclei_map[1], markers, mask=inside).astype(np.int32)
 
 
-def nuclei_of(nuclei_map: np.ndarray, diameter: float) -> np.ndarray:
+def nuclei_of(nuclei_map: np.ndarray, diameter: float, prominence: float = PROMINENCE) -> np.ndarray:
     """A map's own nuclei, from its summits by watershed. (2, H, W) -> (H, W) int32.
 
-    diameter: of a typical nucleus, in pixels of the map.
+    diameter: of a typical nucleus, in pixels of the map. prominence: as in `seeds`.
     """
-    return spread(seeds(nuclei_map, grain_of(diameter)), nuclei_map)
+    return spread(seeds(nuclei_map, grain_of(diameter), prominence), nuclei_map)
 
 
-def instance_prompts(nuclei_map: np.ndarray, options: SegmentOptions, diameter: float) -> Prompts:
+def instance_prompts(
+    nuclei_map: np.ndarray, options: SegmentOptions, diameter: float, prominence: float = PROMINENCE
+) -> Prompts:
     """One positive point per nucleus; its nearest neighbours' points as negatives, at most `options.negatives`.
 
-    `diameter`: of a typical nucleus, in pixels of the map.
+    diameter: of a typical nucleus, in pixels of the map. prominence: as in `seeds`.
     """
-    summits = seeds(nuclei_map, grain_of(diameter))
+    summits = seeds(nuclei_map, grain_of(diameter), prominence)
     middles = _middles(summits, nuclei_map[0], options.strategy)
     count = len(middles)
     points = np.zeros((count, 1 + options.negatives, 2), np.float32)

@@ -129,6 +129,13 @@ def test_a_least_certainty_is_a_share(said):
         SACConfig(provenance={"certainty": said})
 
 
+@pytest.mark.parametrize("said", [0.0, 1.5, float("nan"), "0.2", None, True])
+def test_a_prominence_is_a_share_of_the_distance(said):
+    assert SACConfig(provenance={"prominence": 0.1}).prominence == 0.1
+    with pytest.raises(OptionError, match="prominence"):
+        SACConfig(provenance={"prominence": said})
+
+
 @pytest.mark.parametrize("said", [None, 1, "yes"])
 def test_one_scale_is_said_plainly(said):
     with pytest.raises(OptionError, match="neither true nor false"):

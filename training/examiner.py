@@ -122,7 +122,7 @@ class Examiner(Watcher):
         self.weights = {name: weight.detach().cpu().clone() for name, weight in learnt}
 
 
-def surely_better(some: Sequence[float], others: Sequence[float]) -> bool:
-    """Whether scores are higher than others of the same tiles by more than twice the standard error of the difference."""
+def surely_better(some: Sequence[float], others: Sequence[float], errors: float = 2.0) -> bool:
+    """Whether scores are higher than others of the same images by more than `errors` standard errors of the difference."""
     gain = np.subtract(some, others)
-    return bool(gain.mean() > 2 * gain.std(ddof=1) / np.sqrt(len(gain))) if len(gain) > 1 else bool(gain.mean() > 0)
+    return bool(gain.mean() > errors * gain.std(ddof=1) / np.sqrt(len(gain))) if len(gain) > 1 else bool(gain.mean() > 0)

@@ -12,7 +12,6 @@ from sac import __version__, hub
 from sac.model.sac import SAC
 from training.augment import Zoom
 from training.cards import sac_card
-from training.certainty import least_certainty
 from training.crops import Crops
 from training.datasets.division import Piece, Pieces, divide
 from training.datasets.gather import TrainingSet
@@ -27,6 +26,7 @@ from training.options import FitOptions, Task
 from training.outcome import Outcome, compare, judged
 from training.places import HELD_OUT
 from training.start import begin
+from training.thresholds import thresholds
 
 WARMUP = 50
 """Steps in which the learning rate rises, or a tenth of all, where that is less."""
@@ -96,12 +96,12 @@ def schedule_of(options: FitOptions) -> Schedule:
 
 
 def _judged(sac: SAC, samples: list[Sample], options: FitOptions, out: Path, told: Told) -> Outcome | None:
-    """What was held out says how certain a mask must be, and how it is before and after."""
+    """What was held out says from where on masks are kept and nuclei parted, and how it is before and after."""
     if not samples:
         return None
     told("Finding how certain a mask must be")
-    least = least_certainty(sac, samples)
-    sac.config = replace(sac.config, provenance=sac.config.provenance | {"certainty": least})
+    found = thresholds(sac, samples)
+    sac.config = replace(sac.config, provenance=sac.config.provenance | found)
     if not options.start:
         return None
     before = hub.load(options.start, str(sac.sam.device))
@@ -114,7 +114,8 @@ def _save(
     """The checkpoint with its card, and the names of what was held out. split: pieces learnt from, and held out."""
     learnt, keep = split
     told = provenance(sac.config.provenance, task, (learnt, len(keep)), outcome)
-    sac.config = replace(sac.config, provenance=told | {"certainty": sac.config.certainty})
+    own = {"certainty": sac.config.certainty, "prominence": sac.config.prominence}
+    sac.config = replace(sac.config, provenance=told | own)
     with room():
         hub.save(sac, out, sac_card(task.title or out.name, sac.config))
         names = [whole.survey.facts[piece.index].name for piece in keep]

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 from PIL import Image as PillowImage
 
-from sac.config import SegmentOptions
+from sac.config import SACConfig, SegmentOptions
 from sac.images import Image
 from sac.inference.instances import Mask, merge
 from sac.inference.predictor import Embedding
@@ -43,12 +43,9 @@ def vanilla_everything(sac: SAC, image: Image, scale: float, progress: Progress)
     return np.array(picture)
 
 
-def generator_alone(embedding: Embedding, diameter: float) -> np.ndarray:
-    """The generator's map with a watershed from its own summits: SAC without SAM. (H, W) int32.
-
-    `diameter`: SACConfig's, of a nucleus in the scaled picture.
-    """
-    return nuclei_of(embedding.nuclei_map, diameter / embedding.scale)
+def generator_alone(embedding: Embedding, config: SACConfig) -> np.ndarray:
+    """The generator's map with a watershed from its own summits: SAC without SAM. (H, W) int32."""
+    return nuclei_of(embedding.nuclei_map, config.diameter / embedding.scale, config.prominence)
 
 
 RIVALS = {

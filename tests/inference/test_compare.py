@@ -8,6 +8,7 @@ import torch
 
 from sac.config import SegmentOptions
 from sac.images import Image
+from sac.config import SACConfig
 from sac.inference.compare import generator_alone, vanilla, vanilla_everything
 from sac.inference.predictor import Embedding, embed, embed_by_vanilla
 from sac.inference.segment import answer
@@ -150,14 +151,14 @@ def cones(*middles: tuple[int, int], radius: float = 12.0) -> tuple[np.ndarray, 
 @pytest.mark.parametrize("scale", [1.0, 2.0])
 def test_the_generator_alone_gives_every_disc_whole(scale):
     probability, depth = cones((20, 30), (70, 30))
-    found = generator_alone(mapped(probability, depth, scale), 24.0)
+    found = generator_alone(mapped(probability, depth, scale), SACConfig())
     assert found.dtype == np.int32 and np.array_equal(found > 0, probability > 0)
     assert found.max() == 2 and found[30, 20] != found[30, 70]
 
 
 def test_the_generator_alone_parts_touching_discs_in_the_valley():
     probability, depth = cones((30, 30), (50, 30))
-    found = generator_alone(mapped(probability, depth), 24.0)
+    found = generator_alone(mapped(probability, depth), SACConfig())
     assert np.array_equal(found > 0, probability > 0) and found.max() == 2
     left, right = found[30, 30], found[30, 50]
     inside = probability > 0
@@ -166,4 +167,4 @@ def test_the_generator_alone_parts_touching_discs_in_the_valley():
 
 def test_the_generator_alone_on_nothing():
     nothing = np.zeros((60, 100))
-    assert not generator_alone(mapped(nothing, nothing), 24.0).any()
+    assert not generator_alone(mapped(nothing, nothing), SACConfig()).any()

@@ -273,14 +273,16 @@ def test_what_is_looked_for_and_its_size_are_handed_down_until_others_are_told(n
     assert name not in taught({})
 
 
-def test_a_checkpoint_says_from_where_on_it_keeps_a_mask(two, tmp_path, monkeypatch):
-    monkeypatch.setattr("training.fit.least_certainty", lambda sac, held: 0.25 if len(held) == 2 else 0.5)
+def test_a_checkpoint_says_from_where_on_it_keeps_masks_and_parts_nuclei(two, tmp_path, monkeypatch):
+    found = {"certainty": 0.25, "prominence": 0.15}
+    monkeypatch.setattr("training.fit.thresholds", lambda sac, held: found if len(held) == 2 else {})
     fitted(tmp_path / "first", two, task(hold_out=0.1, steps=1, generator_steps=-1))
-    assert hub.config_of(str(tmp_path / "first")).certainty == 0.25
+    first = hub.config_of(str(tmp_path / "first"))
+    assert (first.certainty, first.prominence) == (0.25, 0.15)
     assert "below 0.25 it is dropped" in (tmp_path / "first" / "README.md").read_text()
-    monkeypatch.setattr("training.fit.least_certainty", lambda sac, held: sac.config.certainty)
     fitted(tmp_path / "second", two, task(start=str(tmp_path / "first"), hold_out=0, steps=1, generator_steps=-1))
-    assert hub.config_of(str(tmp_path / "second")).certainty == 0.25
+    second = hub.config_of(str(tmp_path / "second"))
+    assert (second.certainty, second.prominence) == (0.25, 0.15)
 
 
 def test_the_card_says_what_is_looked_for():

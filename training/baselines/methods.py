@@ -51,7 +51,7 @@ def _everything(subject: Subject) -> np.ndarray:
 
 def _unet(subject: Subject) -> np.ndarray:
     nuclei_map = map_of(subject.sac, subject.pixels, subject.scale, SegmentOptions())
-    return nuclei_of(nuclei_map, subject.diameter)
+    return nuclei_of(nuclei_map, subject.diameter, subject.sac.config.prominence)
 
 
 def one_mask_of_sac(**told: Any) -> Method:

@@ -25,7 +25,6 @@ from training.baselines.one_mask import OneMaskLesson
 from training.baselines.subject import Subject
 from training.benchmark.plan import Budget, Student
 from training.benchmark.sets import Ground, raw
-from training.certainty import least_certainty
 from training.crops import Crops
 from training.datasets.sample import Sample
 from training.disk import read_json, write_json
@@ -34,6 +33,7 @@ from training.fit import schedule_of
 from training.lesson import PARTS, NucleiLesson
 from training.loop import Course, Watcher, make_accelerator, run
 from training.options import FitOptions
+from training.thresholds import thresholds
 
 ROOT = Path(__file__).parents[2]
 LEARNT, FACTS = "learnt.safetensors", "facts.json"
@@ -77,8 +77,7 @@ def taught(student: Student, lessons: Lessons) -> SAC:
         if not lessons.has_taught(student):
             _teach(student, sac, lessons, folder)
         sac.load_state_dict({**sac.state_dict(), **load_file(folder / LEARNT)})
-        least = read_json(folder / FACTS).get("certainty", sac.config.certainty)
-        sac.config = replace(sac.config, provenance={"certainty": least})
+        sac.config = replace(sac.config, provenance=read_json(folder / FACTS).get("thresholds", {}))
     return sac.eval().learning(False).to(hub.device())
 
 
@@ -127,18 +126,18 @@ def _teach(student: Student, sac: SAC, lessons: Lessons, folder: Path) -> None:
     course = course_of(student, sac, lessons, lessons.budget.options(lessons.seed), folder)
     run(accelerator, course, resume=True, watcher=Curve(student, lessons, course.schedule.steps))
     facts = {"student": asdict(student), "seed": lessons.seed, "budget": asdict(lessons.budget), "commit": commit()}
-    if student.learns == "sac":
-        facts["certainty"] = _certainty(sac.eval(), lessons)
+    if student.learns in ("sac", "generator"):
+        facts["thresholds"] = _thresholds(student, sac.eval(), lessons)
     write_json(folder / FACTS, facts)
     partial = folder / f"{LEARNT}.partial"
     save_file(learnt(sac), partial)
     partial.replace(folder / LEARNT)
 
 
-def _certainty(sac: SAC, lessons: Lessons) -> float:
-    """From where on its masks are kept, found as `fit` does: on images that nobody learns from."""
+def _thresholds(student: Student, sac: SAC, lessons: Lessons) -> dict[str, float]:
+    """How its map and masks are read, found as `fit` does: on images that nobody learns from."""
     held = [raw(*piece) for piece in lessons.ground.samples("held-out", lessons.budget.most)]
-    return least_certainty(sac, held, lessons.ground.scale)
+    return thresholds(sac, held, lessons.ground.scale, decoded=student.learns == "sac")
 
 
 class Curve(Watcher):
