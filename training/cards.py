@@ -107,7 +107,8 @@ def _limits(config: SACConfig) -> str:
 
 It learnt from the data above and from nothing else: look at its outlines before you count on them for another stain, tissue,
 microscope or magnification.{checked} {_scaled(config)}
-A mask's certainty is the model's own estimate; below {config.certainty:g} it is dropped. For research, not for diagnosis.
+A mask's certainty is the model's own estimate; below {config.certainty:g} it is dropped. Two neighbours are told apart where
+the generator's map, 1 in the middle of each, falls by {config.prominence:g} between them. For research, not for diagnosis.
 """
 
 
