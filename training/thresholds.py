@@ -38,19 +38,26 @@ def thresholds(sac: SAC, samples: Sequence[Sample], scale: float = 0.0, decoded:
     """
     own = sac.config
     prominences = sorted({*PROMINENCES, own.prominence})
-    certainties = sorted({*CERTAINTIES, own.certainty}) if decoded else []
+    certainties = sorted({*CERTAINTIES, own.certainty}) if decoded else [own.certainty]
     marks = []
     with torch.inference_mode():
         for sample in samples:
-            image = Image(sample.name, sample.image)
-            embedding = embed_image(image, sac, own.options(scale=scale), lambda share, word: None)
+            embedding = _embedded(sac, sample, scale)
             marks.append([])
             for prominence in prominences:
                 sac.config = replace(own, provenance=own.provenance | {"prominence": prominence})
                 found = _segmented(sac, embedding, certainties) if decoded else [generator_alone(embedding, sac.config)]
                 marks[-1].append([_worth(sample.labels, labels) for labels in found])
     sac.config = own
-    return _best(np.array(marks), prominences, certainties, own)
+    prominence, certainty = own.prominence, own.certainty
+    if len(marks) > 1:
+        prominence, certainty = _best(np.array(marks), prominences, certainties, own)
+    return {"prominence": prominence} | ({"certainty": certainty} if decoded else {})
+
+
+def _embedded(sac: SAC, sample: Sample, scale: float) -> Embedding:
+    image = Image(sample.name, sample.image)
+    return embed_image(image, sac, sac.config.options(scale=scale), lambda share, word: None)
 
 
 def _segmented(sac: SAC, embedding: Embedding, certainties: Sequence[float]) -> list[np.ndarray]:
@@ -67,13 +74,11 @@ def _worth(truth: np.ndarray, labels: np.ndarray) -> float:
     return sum(getattr(found, name) for name in SCORES)
 
 
-def _best(marks: np.ndarray, prominences: list[float], certainties: list[float], own: SACConfig) -> dict[str, float]:
+def _best(marks: np.ndarray, prominences: list[float], certainties: list[float], own: SACConfig) -> tuple[float, float]:
     """The best certainty for each prominence, then the best prominence. marks: (images, prominences, certainties)."""
-    if len(marks) < 2:
-        return {"prominence": own.prominence} | ({"certainty": own.certainty} if certainties else {})
-    columns = [_chosen(of_one, certainties, own.certainty) if certainties else 0 for of_one in marks.swapaxes(0, 1)]
+    columns = [_chosen(of_one, certainties, own.certainty) for of_one in marks.swapaxes(0, 1)]
     row = _chosen(marks[:, range(len(prominences)), columns], prominences, own.prominence)
-    return {"prominence": prominences[row]} | ({"certainty": certainties[columns[row]]} if certainties else {})
+    return prominences[row], certainties[columns[row]]
 
 
 def _chosen(marks: np.ndarray, tried: list[float], own: float) -> int:
