@@ -74,12 +74,18 @@ class Teach:
         return self.tab.inner_text("#train-found")
 
     def settings(self, **numbers):
+        """Unfolds the settings and fills them in; on a busy machine what is filled in while they unfold can be lost."""
         self.tab.click("#train-settings > button")
+        for _ in range(2):
+            for name, value in numbers.items():
+                field = self.tab.locator(f"#train-{name} input")
+                field.wait_for(state="visible")
+                if field.input_value() != str(value):
+                    field.fill(str(value))
+                    self.tab.keyboard.press("Tab")
+            self.tab.wait_for_timeout(500)
         for name, value in numbers.items():
-            self.tab.wait_for_selector(f"#train-{name} input", state="visible")
-            self.tab.fill(f"#train-{name} input", str(value))
-            self.tab.keyboard.press("Tab")
-        self.tab.wait_for_timeout(500)
+            assert self.tab.input_value(f"#train-{name} input") == str(value)
         return self
 
     def start(self, title="mine"):
