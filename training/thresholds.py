@@ -24,8 +24,8 @@ CERTAINTIES = (0.0, 0.2, 0.4, 0.5, 0.6, 0.7)
 PROMINENCES = (0.1, 0.2, 0.3)
 """What parts two nuclei on the generator's map, one after the other."""
 ERRORS = 1.0
-"""Standard errors by which another threshold must be better than the checkpoint's own to take its place (the
-one-standard-error rule of Breiman et al. 1984)."""
+"""Standard errors by which another threshold must be better than the checkpoint's own to take its place (after the
+one-standard-error rule of Breiman et al. 1984, which keeps the simpler of two that are as close)."""
 
 
 def thresholds(sac: SAC, samples: Sequence[Sample], scale: float = 0.0, decoded: bool = True) -> dict[str, float]:

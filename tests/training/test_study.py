@@ -16,10 +16,11 @@ from training.benchmark.costs import cost
 from training.benchmark.measure import Task
 from training.benchmark.plan import ABLATIONS, MSA, NOBODY, RIVALS, SAM_FT, UNET, WHOLE, Budget, Student
 from training.benchmark.report import MARKS, Report
-from training.benchmark.school import Curve, Lessons, built, taught
+from training.benchmark.school import FACTS, Curve, Lessons, built, taught
 from training.benchmark.sets import ground
 from training.benchmark.study import Found, Study
 from training.benchmark.tables import SCORES, markdown, summary
+from training.disk import read_json, write_json
 
 SMALL = ["--steps", "2", "--batch", "2", "--prompts", "2", "--most", "1", "--hold-out", "0.2"]
 
@@ -243,3 +244,19 @@ def test_who_is_killed_goes_on(folder, tmp_path, monkeypatch):
     assert (broken.folder(SAM_FT) / "state-2").exists() and not broken.has_taught(SAM_FT)
     again = taught(SAM_FT, broken).state_dict()
     assert all(torch.equal(weights[name], again[name]) for name in weights)
+
+
+def test_thresholds_are_found_once_and_by_a_student_who_was_taught_before_there_were_any(folder, tmp_path, monkeypatch):
+    lessons = Lessons(ground(folder, tmp_path, 0.4), Budget(steps=1, batch=1, prompts=1), 0, tmp_path)
+    asked = []
+
+    def found(sac, held, scale, decoded):
+        asked.append((len(held), decoded))
+        return {"prominence": 0.3}
+
+    monkeypatch.setattr("training.benchmark.school.thresholds", found)
+    assert [taught(UNET, lessons).config.prominence for _ in range(2)] == [0.3, 0.3]
+    assert asked == [(2, False)]
+    facts = lessons.folder(UNET) / FACTS
+    write_json(facts, {name: told for name, told in read_json(facts).items() if name != "thresholds"})
+    assert taught(UNET, lessons).config.prominence == 0.3 and len(asked) == 2

@@ -77,8 +77,10 @@ def taught(student: Student, lessons: Lessons) -> SAC:
         if not lessons.has_taught(student):
             _teach(student, sac, lessons, folder)
         sac.load_state_dict({**sac.state_dict(), **load_file(folder / LEARNT)})
-        sac.config = replace(sac.config, provenance=read_json(folder / FACTS).get("thresholds", {}))
-    return sac.eval().learning(False).to(hub.device())
+    sac.eval().learning(False).to(hub.device())
+    if student.learns in ("sac", "generator"):
+        sac.config = replace(sac.config, provenance=_thresholds(student, sac, lessons, folder / FACTS))
+    return sac
 
 
 def built(student: Student, lessons: Lessons) -> SAC:
@@ -126,18 +128,21 @@ def _teach(student: Student, sac: SAC, lessons: Lessons, folder: Path) -> None:
     course = course_of(student, sac, lessons, lessons.budget.options(lessons.seed), folder)
     run(accelerator, course, resume=True, watcher=Curve(student, lessons, course.schedule.steps))
     facts = {"student": asdict(student), "seed": lessons.seed, "budget": asdict(lessons.budget), "commit": commit()}
-    if student.learns in ("sac", "generator"):
-        facts["thresholds"] = _thresholds(student, sac.eval(), lessons)
     write_json(folder / FACTS, facts)
     partial = folder / f"{LEARNT}.partial"
     save_file(learnt(sac), partial)
     partial.replace(folder / LEARNT)
 
 
-def _thresholds(student: Student, sac: SAC, lessons: Lessons) -> dict[str, float]:
-    """How its map and masks are read, found as `fit` does: on images that nobody learns from."""
-    held = [raw(*piece) for piece in lessons.ground.samples("held-out", lessons.budget.most)]
-    return thresholds(sac, held, lessons.ground.scale, decoded=student.learns == "sac")
+def _thresholds(student: Student, sac: SAC, lessons: Lessons, path: Path) -> dict[str, float]:
+    """How its map and masks are read: found as `fit` does, on images that nobody learns from, and kept in its facts."""
+    facts = read_json(path)
+    if "thresholds" not in facts:
+        held = [raw(*piece) for piece in lessons.ground.samples("held-out", lessons.budget.most)]
+        found = thresholds(sac, held, lessons.ground.scale, decoded=student.learns == "sac")
+        facts |= {"thresholds": found}
+        write_json(path, facts)
+    return facts["thresholds"]
 
 
 class Curve(Watcher):
