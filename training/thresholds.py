@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import replace
 
 import numpy as np
@@ -36,7 +37,7 @@ def thresholds(sac: SAC, samples: Sequence[Sample], scale: float = 0.0, decoded:
     tells neighbours apart well may be asked about smaller summits. scale: magnification of the samples; 0 measures each.
     decoded: False reads the generator's map alone, which has no certainty.
     """
-    own = sac.config
+    own, sac = sac.config, copy(sac)  # of the same weights: what is tried is no one else's setting
     prominences = sorted({*PROMINENCES, own.prominence})
     certainties = sorted({*CERTAINTIES, own.certainty}) if decoded else [own.certainty]
     marks = []
@@ -48,7 +49,6 @@ def thresholds(sac: SAC, samples: Sequence[Sample], scale: float = 0.0, decoded:
                 sac.config = replace(own, provenance=own.provenance | {"prominence": prominence})
                 found = _segmented(sac, embedding, certainties) if decoded else [generator_alone(embedding, sac.config)]
                 marks[-1].append([_worth(sample.labels, labels) for labels in found])
-    sac.config = own
     prominence, certainty = own.prominence, own.certainty
     if len(marks) > 1:
         prominence, certainty = _best(np.array(marks), prominences, certainties, own)

@@ -91,3 +91,14 @@ def test_a_checkpoint_parts_nuclei_by_its_own_prominence(nuclei):
     field = generated_field(3, side=256, count=60)
     many = len(segment(field, reading(nuclei, 0.1)))
     assert many > len(segment(field, reading(nuclei, 0.9)))
+
+
+def test_what_is_tried_does_not_stay_where_the_trial_fails(nuclei, fields, monkeypatch):
+    def failing(truth, found):
+        raise MemoryError
+
+    own = nuclei.config
+    monkeypatch.setattr("training.thresholds.score", failing)
+    with pytest.raises(MemoryError):
+        thresholds(nuclei, fields)
+    assert nuclei.config is own
