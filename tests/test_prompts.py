@@ -100,6 +100,22 @@ def test_touching_discs_stay_two():
     assert grown[48, 50] != grown[48, 74]
 
 
+@pytest.mark.parametrize("heights", [(1.0, 1.0), (1.0, 0.8)])
+@pytest.mark.parametrize("valley, count", [(0.15, 1), (0.25, 2)])
+def test_a_valley_parts_two_that_is_deep_enough_whatever_their_heights(heights, valley, count):
+    at, height = (20, 48, 76), (heights[0], heights[1] - valley, heights[1])
+    depth = np.interp(np.arange(SIZE[1]), (0, *at, SIZE[1] - 1), (0, *height, 0)).astype(np.float32)
+    nuclei_map = np.stack([np.ones(SIZE, np.float32), np.tile(depth, (SIZE[0], 1))])
+    assert seeds(nuclei_map, grain=0.1, prominence=0.2).max() == count
+
+
+def test_summits_of_many_pieces_are_numbered_on():
+    nuclei_map = grid_map()
+    found = seeds(nuclei_map)
+    assert np.unique(found).tolist() == list(range(len(GRID) + 1))
+    assert (nuclei_map[0][found > 0] == 1).all()
+
+
 @pytest.mark.parametrize("kinds", ["positive", "negative"])
 def test_a_nucleus_of_its_own_keeps_its_positive_point_whatever_the_kinds(kinds):
     both = instance_prompts(grid_map(), SegmentOptions(), diameter=2 * RADIUS)
