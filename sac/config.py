@@ -23,8 +23,10 @@ NUCLEUS = 12.0
 CERTAINTY = 0.5
 """Predicted IoU below which a mask is dropped, where neither a checkpoint's training nor a user says another."""
 PROMINENCE = 0.2
-"""How much, in units of the distance map, two summits must be parted by a valley to be two nuclei, where no checkpoint's
-training says another."""
+"""How much, in units of the distance map, two summits must be parted by a valley to be two nuclei, where neither a
+checkpoint's training nor a user says another."""
+PROMINENCE_RANGE = (0.01, 0.5)
+"""From what to what a prominence may be."""
 FINDS = re.compile(r"[a-z][a-z -]{1,29}")
 """Words for what a checkpoint finds: pages, cards and commands say them."""
 
@@ -94,8 +96,8 @@ class SACConfig:
             raise OptionError(f"one_scale {self.one_scale!r:.60} of the provenance is neither true nor false")
         if not _within(self.certainty, 0.0, 1.0, int, float):
             raise OptionError(f"certainty {self.certainty!r:.60} of the provenance is outside 0 to 1")
-        if not _within(self.prominence, 0.01, 1.0, int, float):
-            raise OptionError(f"prominence {self.prominence!r:.60} of the provenance is outside 0.01 to 1")
+        if not _within(self.prominence, *PROMINENCE_RANGE, int, float):
+            raise OptionError(f"prominence {self.prominence!r:.60} of the provenance is outside 0.01 to 0.5")
         if not isinstance(self.finds, str) or not FINDS.fullmatch(self.finds):
             raise OptionError(f"finds {self.finds!r:.60} of the provenance is not a word such as glands")
 
@@ -126,7 +128,7 @@ class SACConfig:
 
     def options(self, **told: Any) -> SegmentOptions:
         """How it segments, but for what is told: fields of SegmentOptions."""
-        return SegmentOptions(**{"certainty": self.certainty} | told)
+        return SegmentOptions(**{"certainty": self.certainty, "prominence": self.prominence} | told)
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -189,6 +191,8 @@ class SegmentOptions:
     """Magnification before the model; 0 estimates it from the nuclei's size."""
     certainty: float = CERTAINTY
     """Predicted IoU below which a mask is dropped."""
+    prominence: float = PROMINENCE
+    """How deep a valley of the generator's distance map parts two nuclei (instances). Less parts more."""
     adapted: bool = True
     """False: vanilla SAM on the same prompts."""
 
@@ -205,6 +209,8 @@ class SegmentOptions:
             raise OptionError(f"overlap {self.overlap} is negative")
         if not 0 <= self.certainty <= 1:
             raise OptionError(f"certainty {self.certainty} is outside 0 to 1")
+        if not PROMINENCE_RANGE[0] <= self.prominence <= PROMINENCE_RANGE[1]:
+            raise OptionError(f"prominence {self.prominence} is outside {PROMINENCE_RANGE[0]} to {PROMINENCE_RANGE[1]}")
         if self.scale and not 0.05 <= self.scale <= 20:
             raise OptionError(f"scale {self.scale} is outside 0.05 to 20 (0 estimates it)")
 

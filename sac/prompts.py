@@ -106,14 +106,12 @@ def nuclei_of(nuclei_map: np.ndarray, diameter: float, prominence: float = PROMI
     return spread(seeds(nuclei_map, grain_of(diameter), prominence), nuclei_map)
 
 
-def instance_prompts(
-    nuclei_map: np.ndarray, options: SegmentOptions, diameter: float, prominence: float = PROMINENCE
-) -> Prompts:
+def instance_prompts(nuclei_map: np.ndarray, options: SegmentOptions, diameter: float) -> Prompts:
     """One positive point per nucleus; its nearest neighbours' points as negatives, at most `options.negatives`.
 
-    diameter: of a typical nucleus, in pixels of the map. prominence: as in `seeds`.
+    diameter: of a typical nucleus, in pixels of the map.
     """
-    summits = seeds(nuclei_map, grain_of(diameter), prominence)
+    summits = seeds(nuclei_map, grain_of(diameter), options.prominence)
     middles = _middles(summits, nuclei_map[0], options.strategy)
     count = len(middles)
     points = np.zeros((count, 1 + options.negatives, 2), np.float32)

@@ -71,7 +71,7 @@ def test_a_stored_value_of_a_wrong_kind_is_said_in_words(name, value):
     [
         {"mode": "both"}, {"strategy": "random"}, {"negatives": -1}, {"negatives": 65}, {"pairs": 0}, {"pairs": 65},
         {"scale": 0.01}, {"scale": 21.0}, {"scale": -1.0}, {"scale": float("nan")}, {"overlap": -1},
-        {"certainty": -0.1}, {"certainty": 1.5},
+        {"certainty": -0.1}, {"certainty": 1.5}, {"prominence": 0.0}, {"prominence": 0.6},
     ],
 )  # fmt: skip
 def test_options_outside_what_is_accepted(setting):
@@ -85,7 +85,8 @@ def test_options_outside_what_is_accepted(setting):
     "setting",
     [
         {"negatives": 0}, {"negatives": 64}, {"pairs": 1}, {"pairs": 64}, {"scale": 0.0}, {"scale": 0.05},
-        {"scale": 20.0}, {"overlap": 0}, {"certainty": 0.0}, {"certainty": 1.0},
+        {"scale": 20.0}, {"overlap": 0}, {"certainty": 0.0}, {"certainty": 1.0}, {"prominence": 0.01},
+        {"prominence": 0.5},
         *({"mode": mode} for mode in MODES), *({"strategy": strategy} for strategy in STRATEGIES),
     ],
 )  # fmt: skip
@@ -129,9 +130,9 @@ def test_a_least_certainty_is_a_share(said):
         SACConfig(provenance={"certainty": said})
 
 
-@pytest.mark.parametrize("said", [0.0, 1.5, float("nan"), "0.2", None, True])
+@pytest.mark.parametrize("said", [0.0, 0.6, float("nan"), "0.2", None, True])
 def test_a_prominence_is_a_share_of_the_distance(said):
-    assert SACConfig(provenance={"prominence": 0.1}).prominence == 0.1
+    assert SACConfig(provenance={"prominence": 0.1}).options().prominence == 0.1
     with pytest.raises(OptionError, match="prominence"):
         SACConfig(provenance={"prominence": said})
 

@@ -14,7 +14,6 @@ import torch
 from segment_anything.modeling.image_encoder import Attention
 
 from sac import hub
-from sac.config import SegmentOptions
 from sac.inference.predictor import decode, embed
 from sac.inference.segment import auto_prompts, segment
 from sac.inference.tiled import TOKENS_AT_ONCE
@@ -37,7 +36,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(parsed: argparse.Namespace) -> None:
     """Prints a table of medians, the peak memory of this process, and a ratio."""
-    sac, options = hub.load(parsed.model), SegmentOptions()
+    sac = hub.load(parsed.model)
+    options = sac.config.options()
     field = generated_field(side=parsed.side, count=parsed.nuclei)
     found = segment(field, sac, options)
     embedding = embed(sac, field.pixels, 1.0, options)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from copy import copy
 from dataclasses import replace
 
 import numpy as np
 import torch
 
-from sac.config import SACConfig
+from sac.config import SACConfig, SegmentOptions
 from sac.images import Image
 from sac.inference.compare import generator_alone
 from sac.inference.predictor import Embedding, decode
@@ -22,7 +21,7 @@ from training.outcome import SCORES
 
 CERTAINTIES = (0.0, 0.2, 0.4, 0.5, 0.6, 0.7)
 """Predicted IoUs from which on masks are kept, one after the other."""
-PROMINENCES = (0.1, 0.2, 0.3)
+PROMINENCES = (0.05, 0.1, 0.2, 0.3)
 """What parts two nuclei on the generator's map, one after the other."""
 ERRORS = 1.0
 """Standard errors by which another threshold must be better than the checkpoint's own to take its place (after the
@@ -37,7 +36,7 @@ def thresholds(sac: SAC, samples: Sequence[Sample], scale: float = 0.0, decoded:
     tells neighbours apart well may be asked about smaller summits. scale: magnification of the samples; 0 measures each.
     decoded: False reads the generator's map alone, which has no certainty.
     """
-    own, sac = sac.config, copy(sac)  # of the same weights: what is tried is no one else's setting
+    own = sac.config
     prominences = sorted({*PROMINENCES, own.prominence})
     certainties = sorted({*CERTAINTIES, own.certainty}) if decoded else [own.certainty]
     marks = []
@@ -46,8 +45,11 @@ def thresholds(sac: SAC, samples: Sequence[Sample], scale: float = 0.0, decoded:
             embedding = _embedded(sac, sample, scale)
             marks.append([])
             for prominence in prominences:
-                sac.config = replace(own, provenance=own.provenance | {"prominence": prominence})
-                found = _segmented(sac, embedding, certainties) if decoded else [generator_alone(embedding, sac.config)]
+                options = own.options(prominence=prominence)
+                if decoded:
+                    found = _segmented(sac, embedding, options, certainties)
+                else:
+                    found = [generator_alone(embedding, own, options)]
                 marks[-1].append([_worth(sample.labels, labels) for labels in found])
     prominence, certainty = own.prominence, own.certainty
     if len(marks) > 1:
@@ -60,13 +62,14 @@ def _embedded(sac: SAC, sample: Sample, scale: float) -> Embedding:
     return embed_image(image, sac, sac.config.options(scale=scale), lambda share, word: None)
 
 
-def _segmented(sac: SAC, embedding: Embedding, certainties: Sequence[float]) -> list[np.ndarray]:
+def _segmented(
+    sac: SAC, embedding: Embedding, options: SegmentOptions, certainties: Sequence[float]
+) -> list[np.ndarray]:
     """Its label map (H, W) for each least certainty. Decoded once."""
-    options = sac.config.options(certainty=0.0)
     prompts = auto_prompts(sac, embedding, options)
     masks = decode(sac, embedding, prompts, options)
     kept = (replace(options, certainty=least) for least in certainties)
-    return [sorted_out(masks, embedding, prompts, options).labels for options in kept]
+    return [sorted_out(masks, embedding, prompts, one).labels for one in kept]
 
 
 def _worth(truth: np.ndarray, labels: np.ndarray) -> float:

@@ -43,9 +43,9 @@ def vanilla_everything(sac: SAC, image: Image, scale: float, progress: Progress)
     return np.array(picture)
 
 
-def generator_alone(embedding: Embedding, config: SACConfig) -> np.ndarray:
+def generator_alone(embedding: Embedding, config: SACConfig, options: SegmentOptions) -> np.ndarray:
     """The generator's map with a watershed from its own summits: SAC without SAM. (H, W) int32."""
-    return nuclei_of(embedding.nuclei_map, config.diameter / embedding.scale, config.prominence)
+    return nuclei_of(embedding.nuclei_map, config.diameter / embedding.scale, options.prominence)
 
 
 RIVALS = {

@@ -47,8 +47,7 @@ def segment_embedded(sac: SAC, embedding: Embedding, options: SegmentOptions) ->
 def auto_prompts(sac: SAC, embedding: Embedding, options: SegmentOptions) -> Prompts:
     """The prompts that the generator's map gives for the mode in `options`."""
     if options.mode == "instances":
-        diameter = sac.config.diameter / embedding.scale
-        return instance_prompts(embedding.nuclei_map, options, diameter, sac.config.prominence)
+        return instance_prompts(embedding.nuclei_map, options, sac.config.diameter / embedding.scale)
     return _tile_prompts(embedding, options)
 
 

@@ -153,10 +153,11 @@ def _answer(event: gr.EventData) -> str:
     return str(order_of(event).get("answer"))[:20]
 
 
-def _options(mode: str, strategy: str, kinds: str, pairs: int, negatives: int, certainty: float) -> SegmentOptions:
-    return SegmentOptions(
-        mode=mode, strategy=strategy, kinds=kinds, pairs=int(pairs), negatives=int(negatives), certainty=certainty
-    )
+def _options(
+    mode: str, strategy: str, kinds: str, pairs: int, negatives: int, certainty: float, prominence: float
+) -> SegmentOptions:
+    counts = {"pairs": int(pairs), "negatives": int(negatives)}
+    return SegmentOptions(mode, strategy, kinds=kinds, certainty=certainty, prominence=prominence, **counts)
 
 
 def _segment(desk: Desk, picture: Picture, model: str, options: SegmentOptions, progress: gr.Progress) -> str:

@@ -12,7 +12,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from sac import hub
-from sac.config import CERTAINTY, data_folder
+from sac.config import CERTAINTY, PROMINENCE, data_folder
 from sac.errors import CheckpointError, OptionError
 from sac.remote.repository import NAME
 
@@ -110,11 +110,12 @@ def sought(model: str) -> str:
     return "nuclei"
 
 
-def certainty(model: str) -> float:
-    """Predicted IoU below which a checkpoint drops a mask; the usual one where it is not here."""
+def thresholds(model: str) -> tuple[float, float]:
+    """Least certainty of a mask, and prominence of a summit, as a checkpoint has them; the usual where it is not here."""
     with suppress(OptionError, CheckpointError):
-        return hub.config_of(place(model)).certainty
-    return CERTAINTY
+        config = hub.config_of(place(model))
+        return config.certainty, config.prominence
+    return CERTAINTY, PROMINENCE
 
 
 def choices(more: Iterable[str]) -> list[tuple[str, str]]:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import gradio as gr
 
-from sac.config import SegmentOptions, View
+from sac.config import PROMINENCE_RANGE, SegmentOptions, View
 from sac.errors import ImageError
 from sac.export import safe_stem, zipped
 from sac.images import read_image
@@ -21,7 +21,7 @@ from sac.ui.checkpoint import CheckpointPanel, checkpoint_panel, fetch
 from sac.ui.errors import shows_errors
 from sac.ui.examples import EXAMPLES
 from sac.ui.handlers import Handlers
-from sac.ui.models import certainty, choices, default
+from sac.ui.models import choices, default, thresholds
 from sac.ui.opening import Opening, seated
 from sac.ui.served import served
 from sac.ui.source import source_controls
@@ -143,15 +143,15 @@ def build_segment_tab(tabs: gr.Tabs, key: gr.BrowserState, arrived: gr.events.De
 
 def _wire_checkpoint(checkpoint: CheckpointPanel, do: Handlers, asked: list, shown: list) -> gr.events.Dependency:
     """What tells of a checkpoint, and takes another. Returns the event by which one comes from the Hub."""
-    desk, model, *_, least = asked
+    desk, model, own = asked[0], asked[1], asked[-2:]
     model.change(about, model, checkpoint.told, **QUICK)
-    model.change(certainty, model, least, **QUICK)
+    model.change(thresholds, model, own, **QUICK)
     asked_for = gr.on([checkpoint.load.click, checkpoint.name.submit], seated, desk, desk, **QUICK)
     brought = asked_for.success(
         fetch, [desk, checkpoint.name], [model, checkpoint.name], show_progress_on=checkpoint.asking, **HUB
     )
-    for chosen in (brought.success, model.input):  # its least certainty first: the picture is segmented with it
-        chosen(certainty, model, least, **QUICK).then(do.switch, asked, shown, **SLOW)
+    for chosen in (brought.success, model.input):  # its own thresholds first: the picture is segmented with them
+        chosen(thresholds, model, own, **QUICK).then(do.switch, asked, shown, **SLOW)
     return brought
 
 
@@ -177,7 +177,7 @@ def _wire_case(
 
 def _prompt_settings() -> list[gr.components.Component]:
     """Controls of the automatic prompts, in the order in which the handlers take them."""
-    usual = SegmentOptions()
+    usual, (least, dip) = SegmentOptions(), thresholds(default())
     strategy, kinds = ([(k, v) for k, v in names.items()] for names in (STRATEGY_NAMES, KIND_NAMES))
     return [
         gr.Radio(strategy, value=usual.strategy, label="Where a point is put", elem_id="sac-strategy"),
@@ -185,7 +185,9 @@ def _prompt_settings() -> list[gr.components.Component]:
         gr.Slider(1, 32, usual.pairs, step=1, label="Semantic: pairs of points per tile", elem_id="sac-pairs"),
         gr.Slider(0, 8, usual.negatives, step=1, label="Instances: most negatives per nucleus",
                   elem_id="sac-negatives"),
-        gr.Slider(0, 1, certainty(default()), step=0.05, label="Instances: least certainty", elem_id="sac-certainty"),
+        gr.Slider(0, 1, least, step=0.05, label="Instances: least certainty", elem_id="sac-certainty"),
+        gr.Slider(*PROMINENCE_RANGE, dip, step=0.01, label="Instances: dip that parts two nuclei",
+                  info="Less parts more of those that touch", elem_id="sac-prominence"),
     ]  # fmt: skip
 
 

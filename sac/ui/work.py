@@ -123,7 +123,7 @@ def rival(picture: Picture, method: str, progress: Progress = silent) -> np.ndar
     model, session = picture.shown[0], picture.session
     own = embedding_of(picture, model, session.options)
     if method == "generator":
-        found = compare.generator_alone(own, loaded(model).config)
+        found = compare.generator_alone(own, loaded(model).config, session.options)
     elif method == "everything":
         found = done(compare.vanilla_everything, model, picture.image, own.scale, progress)
     else:

@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from sac.config import SegmentOptions
+from sac.config import SACConfig, SegmentOptions
 from sac.images import Image
-from sac.config import SACConfig
 from sac.inference.compare import generator_alone, vanilla, vanilla_everything
 from sac.inference.predictor import Embedding, embed, embed_by_vanilla
 from sac.inference.segment import answer
@@ -151,20 +150,26 @@ def cones(*middles: tuple[int, int], radius: float = 12.0) -> tuple[np.ndarray, 
 @pytest.mark.parametrize("scale", [1.0, 2.0])
 def test_the_generator_alone_gives_every_disc_whole(scale):
     probability, depth = cones((20, 30), (70, 30))
-    found = generator_alone(mapped(probability, depth, scale), SACConfig())
+    found = generator_alone(mapped(probability, depth, scale), SACConfig(), SegmentOptions())
     assert found.dtype == np.int32 and np.array_equal(found > 0, probability > 0)
     assert found.max() == 2 and found[30, 20] != found[30, 70]
 
 
 def test_the_generator_alone_parts_touching_discs_in_the_valley():
     probability, depth = cones((30, 30), (50, 30))
-    found = generator_alone(mapped(probability, depth), SACConfig())
+    found = generator_alone(mapped(probability, depth), SACConfig(), SegmentOptions())
     assert np.array_equal(found > 0, probability > 0) and found.max() == 2
     left, right = found[30, 30], found[30, 50]
     inside = probability > 0
     assert (found[:, :39][inside[:, :39]] == left).all() and (found[:, 42:][inside[:, 42:]] == right).all()
 
 
+def test_the_generator_alone_leaves_one_what_a_deeper_valley_would_part():
+    nuclei_map = mapped(*cones((30, 30), (44, 30)))
+    parted = [generator_alone(nuclei_map, SACConfig(), SegmentOptions(prominence=p)).max() for p in (0.2, 0.5)]
+    assert parted == [2, 1]
+
+
 def test_the_generator_alone_on_nothing():
     nothing = np.zeros((60, 100))
-    assert not generator_alone(mapped(nothing, nothing), SACConfig()).any()
+    assert not generator_alone(mapped(nothing, nothing), SACConfig(), SegmentOptions()).any()

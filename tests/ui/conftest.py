@@ -23,7 +23,8 @@ def image():
 def sessions(image):
     """The picture segmented in either mode."""
     picture = Picture.of(image)
-    return {(model, mode): work.segmented(picture, model, SegmentOptions(mode=mode)) for model, mode in VARIANTS}
+    asked = {(model, mode): work.loaded(model).config.options(mode=mode) for model, mode in VARIANTS}
+    return {(model, mode): work.segmented(picture, model, asked[model, mode]) for model, mode in VARIANTS}
 
 
 @pytest.fixture

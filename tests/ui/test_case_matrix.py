@@ -58,12 +58,12 @@ class Trial(NamedTuple):
 
 NOTHING = [Trial()]
 DO = {"index": 0, "answer": 1}
-SETTINGS = ("nuclei", "instances", "centroid", "both", 8, 4, 0.5)
+SETTINGS = ("nuclei", "instances", "centroid", "both", 8, 4, 0.5, 0.1)
 SAVING = ("New name", "New notes", "", "")
 TRIALS: dict[str, list[Trial]] = {
     **dict.fromkeys(
         (
-            "kept_key", "Opening.files", "Opening.example.<locals>.open_example", "Opening.pick", "about", "certainty",
+            "kept_key", "Opening.files", "Opening.example.<locals>.open_example", "Opening.pick", "about", "thresholds",
             "seated", "fetch", "build_segment_tab.<locals>.<lambda>", "_endpoint.<locals>.segment_file", "Shelving.bring",
             "Bringing.files", "Bringing.look", "Bringing.hub", "Teaching.estimate", "Teaching.start",
             "Teaching.arrive", "Teaching.offer", "Teaching.watch", "Teaching.show", "Teaching.pause",

@@ -62,11 +62,12 @@ def test_what_a_checkpoint_finds_is_what_it_says(trained):
     assert models.sought("f" * 16) == models.sought("e" * 16) == models.sought("") == "nuclei"  # broken, gone, none
 
 
-def test_how_certain_a_mask_must_be_is_the_checkpoint_s(trained):
-    (trained() / "sac_config.json").write_text(json.dumps(SACConfig(provenance={"certainty": 0.25}).to_json()))
+def test_how_map_and_masks_are_read_is_the_checkpoint_s(trained):
+    own = SACConfig(provenance={"certainty": 0.25, "prominence": 0.15})
+    (trained() / "sac_config.json").write_text(json.dumps(own.to_json()))
     trained("f" * 16)
-    assert models.certainty(NAME) == 0.25
-    assert [models.certainty(name) for name in ("nuclei", "f" * 16, "e" * 16, "")] == [0.5] * 4  # broken, gone, none
+    assert models.thresholds(NAME) == (0.25, 0.15) and models.thresholds("nuclei") == (0.5, 0.1)
+    assert [models.thresholds(name) for name in ("f" * 16, "e" * 16, "")] == [(0.5, 0.2)] * 3  # broken, gone, none
 
 
 def test_titles(trained):

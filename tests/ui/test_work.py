@@ -122,12 +122,13 @@ def test_other_prompts_need_no_other_embedding(image, embedded_images):
     picture = Picture.of(image)
     settings = [
         {}, {"negatives": 0}, {"strategy": "probability"}, {"kinds": "positive"}, {"certainty": 0.8},
-        {"mode": "semantic"}, {"mode": "semantic", "pairs": 2},
+        {"mode": "semantic"}, {"mode": "semantic", "pairs": 2}, {"prominence": 0.5},
     ]  # fmt: skip
     found = [work.segmented(picture, "nuclei", SegmentOptions(**chosen)) for chosen in settings]
     assert embedded_images == [image.name]
     assert all(not row.points[1:] for row in found[1].rows.values())  # and yet the settings are heeded
     assert len(found[4].nuclei) < len(found[0].nuclei) and found[5].options.mode == "semantic"
+    assert len(found[7].rows) < len(found[0].rows)
 
 
 def test_equal_pictures_share_an_embedding_and_others_do_not(image, embedded_images):
@@ -226,6 +227,13 @@ def test_the_generator_alone_needs_no_other_embedding(seated, embedded_images):
     assert work.figures(picture)[1]["dice"] > 0.9  # on bright ellipses the two agree
 
 
+def test_the_generator_alone_parts_nuclei_as_the_work_shown_does(seated):
+    picture = seated().picture
+    many = np.unique(work.rival(picture, "generator")).size
+    picture.begin(("nuclei", "instances"), work.segmented(picture, "nuclei", SegmentOptions(prominence=0.5)))
+    assert np.unique(work.rival(picture, "generator")).size < many
+
+
 def test_vanilla_is_embedded_once_more_without_the_adapter(seated, embedded_images):
     picture = seated().picture
     before = picture.session.labels.copy()
@@ -275,11 +283,12 @@ def test_a_file_is_segmented_as_its_checkpoint_says(image, tmp_path, monkeypatch
     shutil.copytree(hub.WEIGHTS / "nuclei", tmp_path / "own")
     path = tmp_path / "own" / hub.CONFIG
     told = orjson.loads(path.read_bytes())
-    path.write_bytes(orjson.dumps(told | {"provenance": told["provenance"] | {"certainty": 0.7}}))
+    path.write_bytes(orjson.dumps(told | {"provenance": told["provenance"] | {"certainty": 0.7, "prominence": 0.5}}))
     monkeypatch.setattr(work, "MODELS", Cache(LIMITS.models))
     monkeypatch.setenv("SAC_MODEL", work.settled(str(tmp_path / "own")))
     run = work.segment_file(image, models.default(), "instances")
     assert run.result.options.certainty == 0.7 and run.result.found.certainty.min() >= 0.7
+    assert run.summary()["settings"]["prominence"] == 0.5
 
 
 def test_an_unknown_mode_is_refused(image):
