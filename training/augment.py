@@ -40,20 +40,26 @@ def median_diameter(labels: Array) -> float:
 class Zoom:
     """What images are magnified towards: nuclei of `diameter` crop pixels.
 
-    own: the diameter, in image pixels, that counts for all images alike; 0: each image's own median.
+    own, in image pixels, or microns, in µm: the diameter that counts for all images alike; 0: each image's own median.
     """
 
     diameter: float
     own: float = 0.0
+    microns: float = 0.0
 
     @classmethod
     def at_work(cls, config: SACConfig) -> Zoom:
-        """As a SAC magnifies pictures, those of one scale as if their pixels had the usual size."""
-        return cls(config.diameter, config.microns / USUAL if config.one_scale else 0.0)
+        """As a SAC magnifies pictures, those of one scale by the size of their pixels, or the usual where none is known."""
+        return cls(config.diameter, microns=config.microns if config.one_scale else 0.0)
 
-    def of(self, labels: Array) -> float:
-        """The magnification of an image with these labels; 0 where it has no nucleus to be measured."""
-        own = self.own or median_diameter(labels)
+    @property
+    def is_alike(self) -> bool:
+        """Whether it looks at no image's own nuclei."""
+        return bool(self.own or self.microns)
+
+    def of(self, sample: Sample) -> float:
+        """The magnification of a sample; 0 where it has no nucleus to be measured."""
+        own = self.own or self.microns / (sample.microns or USUAL) or median_diameter(sample.labels)
         return self.diameter / own if own else 0.0
 
 
@@ -79,8 +85,8 @@ def crop(
 
 
 def _scale(rng, sample: Sample, zoom: Zoom) -> float:
-    scale = zoom.of(sample.labels)
-    if zoom.own:
+    scale = zoom.of(sample)
+    if zoom.is_alike:
         return float(scale * np.exp(rng.normal(0, ALIKE)))
     if not scale or rng.random() < FREE_SCALE:
         return float(np.exp(rng.normal(0, 0.2)))

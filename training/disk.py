@@ -30,7 +30,7 @@ def room() -> Iterator[None]:
         raise
 
 
-def write_json(path: Path, told: dict[str, Any]) -> None:
+def write_json(path: Path, told: Any) -> None:
     """Replaces a file by one that has reached the disk."""
     partial = path.with_suffix(f".{os.getpid()}-{threading.get_ident()}.partial")
     try:

@@ -63,7 +63,7 @@ class Exam:
         was_learning = lesson.training
         lesson.eval()
         with torch.inference_mode():
-            options = sac.config.options(overlap=0)
+            options = sac.config.options(overlap=0, certainty=0.0)  # how certain a mask must be is found at the end
             embedding = embed(sac, tile.image, 1.0, options)
             found = segment_embedded(sac, embedding, options).labels
             loss = lesson.examined(_batch(tile, sac), embedding.maps, embedding.features, STEP)
@@ -75,7 +75,7 @@ class Exam:
 
 def _tile(rng: np.random.Generator, sample: Sample, zoom: Zoom, side: int) -> Sample:
     """A square of a sample, magnified as at work."""
-    scale = float(np.clip(zoom.of(sample.labels) or 1.0, *KNOWN_SCALES))
+    scale = float(np.clip(zoom.of(sample) or 1.0, *KNOWN_SCALES))
     places = (place(rng, sample, scale, side) for _ in range(TRIES))
     image, labels = max(places, key=lambda found: len(np.unique(found[1])))
     return replace(sample, image=image, labels=labels)

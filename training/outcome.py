@@ -15,7 +15,7 @@ from sac.metrics import score
 from sac.model.sac import SAC
 from training.datasets.division import Piece
 from training.datasets.sample import Sample
-from training.disk import room
+from training.disk import room, write_json
 from training.drawing import draw
 from training.places import COMPARED, FIGURES
 
@@ -74,8 +74,12 @@ class Outcome:
 
 
 def judged(whole: Sequence[Sample], keep: Sequence[Piece]) -> list[Sample]:
-    """Of what was held out, what a training is judged by: the middles of some images, at their own intensities."""
-    return [_middle(piece.cut(whole[piece.index])) for piece in keep[:MOST_IMAGES]]
+    """Of what was held out, what a training is judged by: the middles of some images, at their own intensities.
+
+    The images are spread over all that were held out, so that each source has its share.
+    """
+    places = np.linspace(0, len(keep) - 1, min(MOST_IMAGES, len(keep))).round().astype(int)
+    return [_middle(keep[place].cut(whole[keep[place].index])) for place in places]
 
 
 def compare(
@@ -87,12 +91,12 @@ def compare(
         told(sample.name)
         scores = {}
         for when, sac in (("before", before), ("after", after)):
-            found = segment(Image(sample.name, sample.image), sac).labels
+            found = segment(Image(sample.name, sample.image, sample.microns or None), sac).labels
             scores[when] = {name: round(value, 5) for name, value in score(sample.labels, found).to_json().items()}
             draw(out / COMPARED / f"{number}.{when}.png", sample.image, sample.labels, found)
         compared.append(Compared(sample.name, **scores))
     with room():
-        (out / FIGURES).write_text(json.dumps([asdict(row) for row in compared]))
+        write_json(out / FIGURES, [asdict(row) for row in compared])
     return Outcome(tuple(compared))
 
 

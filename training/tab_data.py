@@ -90,7 +90,8 @@ def corrected(desk: Desk | None) -> Iterator[Sample]:
         raise DataError("no picture was corrected yet: segment one under Segment and mend its nuclei, then come back")
     for number, picture in enumerate(pictures, start=1):
         _allow(picture)
-        yield Sample(f"{number} {picture.image.name}", picture.image.pixels, picture.session.labels, "corrections")
+        image, labels = picture.image, picture.session.labels
+        yield Sample(f"{number} {image.name}", image.pixels, labels, "corrections", microns=image.microns or 0.0)
 
 
 def _allow(picture: Picture) -> None:

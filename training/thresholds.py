@@ -58,7 +58,7 @@ def thresholds(sac: SAC, samples: Sequence[Sample], scale: float = 0.0, decoded:
 
 
 def _embedded(sac: SAC, sample: Sample, scale: float) -> Embedding:
-    image = Image(sample.name, sample.image)
+    image = Image(sample.name, sample.image, sample.microns or None)
     return embed_image(image, sac, sac.config.options(scale=scale), lambda share, word: None)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import pi, sqrt
 
 import numpy as np
@@ -120,9 +121,12 @@ def test_a_zoom_is_as_a_checkpoint_magnifies_at_work():
     measured, alike = (
         Zoom.at_work(SACConfig(diameter=40.0, provenance={"microns": 72.0, "one_scale": one})) for one in (False, True)
     )
-    assert measured.of(labels) == pytest.approx(40 / median_diameter(labels))
-    assert alike.of(labels) == alike.of(np.zeros_like(labels)) == pytest.approx(40 / (72 / USUAL))
-    assert measured.of(np.zeros_like(labels)) == 0
+    sample = Sample("s", np.zeros((40, 40, 3), np.uint8), labels)
+    empty, fine = replace(sample, labels=np.zeros_like(labels)), replace(sample, microns=USUAL / 2)
+    assert measured.of(sample) == measured.of(fine) == pytest.approx(40 / median_diameter(labels))
+    assert alike.of(sample) == alike.of(empty) == pytest.approx(40 / (72 / USUAL))
+    assert alike.of(fine) == pytest.approx(alike.of(sample) / 2)
+    assert measured.of(empty) == 0
 
 
 @pytest.mark.parametrize("size", [(60, 60), (10, 400), (1, 1)])

@@ -238,6 +238,12 @@ def test_doubts(bring):
     assert good["3"].labels.max() == 1 and not good["5"].labels.any()
 
 
+def test_the_size_of_a_pixel_is_the_file_s(bring):
+    fine = image_file(picture(), "png", dpi=(101_600, 101_600))
+    good, _ = bring({"images/1.png": fine, "labels/1.png": LABELS, "images/2.png": IMAGE, "labels/2.png": LABELS})
+    assert [good[name].microns for name in "12"] == [pytest.approx(0.25, rel=1e-3), 0]
+
+
 def test_sixteen_bit_alpha_and_what_is_no_number(bring):
     deep = image_file(np.dstack([np.arange(768, dtype=np.uint16).reshape(SIZE) * 80] * 3), "tif", photometric="rgb")
     holes = np.linspace(0, 1, 768, dtype=np.float32).reshape(SIZE)

@@ -52,6 +52,13 @@ def test_images_of_any_mode_become_rgb(folder, mode):
     assert load(find_pairs(folder)[0]).image.shape == (6, 8, 3)
 
 
+def test_the_size_of_a_pixel_is_the_file_s(folder):
+    path = folder / "images" / "a.png"
+    with Image.open(path) as image:
+        image.save(path, dpi=(50_800, 50_800))
+    assert [sample.microns for sample in load_all(find_pairs(folder))] == [pytest.approx(0.5, rel=1e-3), 0]
+
+
 def test_missing_labels_are_named(folder):
     (folder / "labels" / "b.tif").unlink()
     with pytest.raises(DataError, match=r"b\.png \(1 in all\)"):

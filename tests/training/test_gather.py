@@ -29,12 +29,13 @@ def problems(tmp_path, *samples):
 def test_what_goes_in_comes_out(tmp_path):
     image = np.random.default_rng(0).integers(0, 256, (40, 60, 3), dtype=np.uint8)
     labels = sample().labels * 70_000  # beyond 16 bit
-    gather([Sample("ü 1", image, labels, "x.zip", ("binary",)), sample()], tmp_path)
+    gather([Sample("ü 1", image, labels, "x.zip", ("binary",), microns=0.25), sample()], tmp_path)
     again = TrainingSet(tmp_path)
     assert len(again) == 2
     assert np.array_equal(again[0].image, image) and np.array_equal(again[0].labels, labels)
     assert (again[0].name, again[0].source, again[0].doubts) == ("ü 1", "x.zip", ("binary",))
     assert again[0].labels.dtype == np.int32 and again[1].name == "a"
+    assert (again[0].microns, again[1].microns) == (0.25, 0)
 
 
 def test_facts_are_known_without_reading(tmp_path):

@@ -14,7 +14,7 @@ from sac.config import LIMITS
 from sac.decoding import Decoder
 from sac.decoding.decoded import spoken
 from sac.errors import DataError, ImageError
-from sac.images import open_file
+from sac.images import Image, open_file
 from sac.labels import LabelImage, read_label_image
 from training.datasets import aperio, geojson, runs
 from training.datasets.brought import Brought
@@ -110,12 +110,13 @@ class Reading:
 
     def sample(self, pair: Pair, name: str) -> Sample:
         """Reads a pair. Raises DataError or ImageError."""
-        pixels = self._pixels(pair.image)
+        image = self._image(pair.image)
         read = {"labels": self._label_image, "masks": self._masks, "outlines": self._outlines, "coco": self._coco}
-        labels, doubts = read[pair.kind](pair, pixels.shape[:2])
-        return Sample(spoken(name), pixels, labels, self.brought.source(pair.image), doubts)
+        labels, doubts = read[pair.kind](pair, image.size)
+        source = self.brought.source(pair.image)
+        return Sample(spoken(name), image.pixels, labels, source, doubts, image.microns or 0.0)
 
-    def _pixels(self, name: str) -> np.ndarray:
+    def _image(self, name: str) -> Image:
         with self.brought.fetched(name) as path:
             image = open_file(path, name, decoder=self.decoder)
         if image.is_preview:
@@ -124,7 +125,7 @@ class Reading:
                 f"{spoken(name)} is a whole slide of {width} x {height} pixels; training takes parts of up to "
                 f"{LIMITS.whole // 10**6} megapixels, each saved as a picture of its own"
             )
-        return image.pixels
+        return image
 
     def _read_labels(self, name: str) -> LabelImage:
         with self.brought.fetched(name) as path:

@@ -46,7 +46,7 @@ def load(pair: Pair, source: str = "", decoder: Decoder | None = None) -> Sample
         found = read_label_image(pair.labels, decoder=decoder)
     except ImageError as error:
         raise DataError(str(error)) from error
-    return Sample(pair.name, image.pixels, found.labels, source, doubts_of(found))
+    return Sample(pair.name, image.pixels, found.labels, source, doubts_of(found), image.microns or 0.0)
 
 
 def load_all(pairs: Iterable[Pair], source: str = "") -> Iterator[Sample]:

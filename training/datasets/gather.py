@@ -19,6 +19,7 @@ from PIL import Image as PillowImage
 from sac.errors import DataError
 from training.augment import is_coloured, median_diameter
 from training.datasets.sample import DOUBTS, Sample
+from training.disk import write_json
 
 TABLE, SURVEY = "samples.arrow", "survey.json"
 FEATURES = Features({"name": Value("string"), "source": Value("string"), "image": Picture(), "labels": Picture()})
@@ -46,6 +47,8 @@ class Facts:
     bright: bool
     doubts: tuple[str, ...]
     digest: str
+    microns: float = 0.0
+    """Size of a pixel in µm; 0 where it is not known."""
 
     @classmethod
     def of(cls, sample: Sample) -> Facts:
@@ -62,6 +65,7 @@ class Facts:
             bright=bool(sample.image[::4, ::4].mean() > 128),
             doubts=sample.doubts,
             digest=hashlib.sha256(sample.image.tobytes()).hexdigest(),
+            microns=sample.microns,
         )
 
     @property
@@ -150,7 +154,8 @@ class TrainingSet:
     def _read(self, index: int) -> Sample:
         row = self._rows[index]
         image, labels = np.array(row["image"]), np.array(row["labels"]).astype(np.int32)
-        return Sample(row["name"], image, labels, row["source"], self.survey.facts[index].doubts)
+        facts = self.survey.facts[index]
+        return Sample(row["name"], image, labels, row["source"], facts.doubts, facts.microns)
 
 
 def gather(
@@ -181,7 +186,7 @@ def gather(
             table.finalize()
             partial.replace(folder / TABLE)
     survey = Survey(tuple(facts), tuple(refused))
-    (folder / SURVEY).write_text(json.dumps({"facts": [asdict(f) for f in facts], "refused": refused}))
+    write_json(folder / SURVEY, {"facts": [asdict(f) for f in facts], "refused": refused})
     survey.check()
     return TrainingSet(folder)
 

@@ -21,6 +21,8 @@ class Sample:
     """The folder, file or repository it comes from."""
     doubts: tuple[str, ...] = ()
     """What makes its labels doubtful: any of `DOUBTS`."""
+    microns: float = 0.0
+    """Size of a pixel in µm; 0 where it is not known."""
 
     def __post_init__(self):
         if self.image.shape[:2] != self.labels.shape:

@@ -18,7 +18,7 @@ from sac.config import LIMITS
 from sac.decoding import KEPT, Decoder
 from sac.decoding.decoded import spoken
 from sac.errors import DataError, ImageError
-from sac.images import read_image
+from sac.images import Image, read_image
 from sac.labels import LabelImage, read_label_image
 from training.datasets.outlines import Drawing
 from training.datasets.sample import Sample, doubts_of
@@ -79,14 +79,14 @@ class _Reading:
             return DataError(f"{where}: {row.refused}")
         try:
             image = self._image(row.image, f"{where}: its image")
-            labels, doubts = self._labels(row, image.shape[:2], f"{where}: its mask")
-            return Sample(spoken(row.name) or where, image, labels, self.source, doubts)
+            labels, doubts = self._labels(row, image.size, f"{where}: its mask")
+            return Sample(spoken(row.name) or where, image.pixels, labels, self.source, doubts, image.microns or 0.0)
         except ImageError as error:
             return DataError(str(error))
 
-    def _image(self, content: bytes, name: str) -> np.ndarray:
+    def _image(self, content: bytes, name: str) -> Image:
         with self._file(content) as path:
-            return read_image(path, name, decoder=self.decoder).pixels
+            return read_image(path, name, decoder=self.decoder)
 
     def _labels(self, row: Row, size: tuple[int, int], name: str) -> tuple[np.ndarray, tuple[str, ...]]:
         """Labels (H, W) int32 of a row, and what makes them doubtful. Of a list, each mask is a nucleus."""
