@@ -12,6 +12,7 @@ import os
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import torch
 from peft import get_peft_model_state_dict, set_peft_model_state_dict
@@ -128,14 +129,21 @@ def begin(sac: SAC) -> SAC:
 
 
 def save(sac: SAC, folder: Path, card: str) -> None:
-    """Writes a checkpoint, weights in half precision. `card`: the text of its README.md."""
+    """Writes a checkpoint, weights in half precision. `card`: the text of its README.md.
+
+    One that lies there is replaced when all of it is written: a full disk takes nothing away.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     encoder = sac.sam.image_encoder
-    (folder / CONFIG).write_text(json.dumps(sac.config.to_json(), indent=2) + "\n")
-    encoder.peft_config["default"].save_pretrained(str(folder))
-    save_file(_halved(get_peft_model_state_dict(encoder)), folder / ADAPTER)
-    save_file(_halved(sac.trained()), folder / HEAD)
-    (folder / CARD).write_text(card, encoding="utf-8")
+    with TemporaryDirectory(dir=folder, prefix=".saving-") as saving:
+        partial = Path(saving)
+        (partial / CONFIG).write_text(json.dumps(sac.config.to_json(), indent=2) + "\n")
+        encoder.peft_config["default"].save_pretrained(saving)
+        save_file(_halved(get_peft_model_state_dict(encoder)), partial / ADAPTER)
+        save_file(_halved(sac.trained()), partial / HEAD)
+        (partial / CARD).write_text(card, encoding="utf-8")
+        for path in partial.iterdir():
+            path.replace(folder / path.name)
 
 
 def save_base(sam: Sam, folder: Path, card: str) -> None:

@@ -17,8 +17,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from sac import hub
-from sac.config import Limits
-from sac.errors import CheckpointError, SacError
+from sac.config import Limits, SACConfig
+from sac.errors import CheckpointError, OptionError, SacError
 from sac.model.decoder import TokenPrompts
 from loopback_hub import PAGE, SERVERS_TOKEN, commit_of, serving
 
@@ -453,3 +453,21 @@ def test_without_the_hub_the_error_is_a_sentence_and_soon_there(asked, name):
         == f"CheckpointError: {name} could not be fetched from the Hub: it cannot be reached; is this computer online?"
     )
     assert seconds < 15
+
+
+def test_a_checkpoint_that_cannot_be_written_leaves_the_one_that_is_there(sac, saved, monkeypatch):
+    def full(weights, path):
+        path.write_bytes(b"some")
+        raise OSError(28, "No space left on device")
+
+    before = {path.name: path.read_bytes() for path in saved.iterdir()}
+    monkeypatch.setattr(hub, "save_file", full)
+    with pytest.raises(OSError, match="No space left"):
+        hub.save(sac, saved, "# other\n")
+    assert {path.name: path.read_bytes() for path in saved.iterdir()} == before
+
+
+@pytest.mark.parametrize("tile", [136, 264])
+def test_a_tile_that_its_tokens_do_not_fill_is_refused(tile):
+    with pytest.raises(OptionError, match=f"tile {tile} is no multiple"):
+        hub.new(SACConfig(tile=tile))

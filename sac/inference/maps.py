@@ -8,7 +8,7 @@ from torch import Tensor
 
 from sac.config import SegmentOptions
 from sac.errors import CheckpointError
-from sac.inference.tiled import Tiled, crops_of, stretched
+from sac.inference.tiled import Tiled, crops_of, stretched, tiles_at_once
 from sac.inference.tiles import plan_tiles
 from sac.model.sac import SAC, fast
 
@@ -26,7 +26,8 @@ def map_of_parts(sac: SAC, pixels: np.ndarray, most: int) -> list[np.ndarray]:
     """The generator's maps (2, h, w), probabilities, of at most `most` tiles spread over a picture at its own scale."""
     tiles = plan_tiles(pixels.shape[:2], sac.config.tile, 0)
     chosen = [tiles[i] for i in np.unique(np.linspace(0, len(tiles) - 1, min(most, len(tiles))).round().astype(int))]
-    maps = nuclei_maps(sac, crops_of(sac, stretched(pixels), chosen), flips=((),)).sigmoid().cpu().numpy()
+    crops = crops_of(sac, stretched(pixels), chosen).split(tiles_at_once(sac))
+    maps = torch.cat([nuclei_maps(sac, some, flips=((),)) for some in crops]).sigmoid().cpu().numpy()
     inside = [(pixels.shape[0] - t.y, pixels.shape[1] - t.x) for t in chosen]
     return [m[:, :height, :width] for m, (height, width) in zip(maps, inside)]
 

@@ -66,7 +66,9 @@ def transplant(source: nn.Module, target: nn.Module) -> None:
             continue
         a, b, scaling = _matrices(there[name])
         left, values, right = torch.linalg.svd(scaling * b.double() @ a.double(), full_matrices=False)
-        rank, (new_a, new_b, new_scaling) = min(len(values), layer.r["default"], a.shape[0]), _matrices(layer)
+        new_a, new_b, new_scaling = _matrices(layer)
+        learnt = int((values > values.max() * torch.finfo(torch.float32).eps).sum())  # rows of zeros would never learn
+        rank = min(learnt, layer.r["default"])
         roots = values[:rank].sqrt()
         new_b.zero_()
         new_a[:rank] = roots[:, None] * right[:rank]

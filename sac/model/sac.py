@@ -17,6 +17,7 @@ from segment_anything.modeling import Sam
 from torch import Tensor, nn
 
 from sac.config import SACConfig
+from sac.errors import OptionError
 from sac.model.auto_prompt import AutoPromptGenerator, mask_prompt
 from sac.model.decoder import TokenPrompts, WindowDecoder
 from sac.model.lora import adapt
@@ -44,6 +45,8 @@ class SAC(nn.Module):
         seen = sam.prompt_encoder.embed_dim if config.generator_sees == "embedding" else 0
         self.generator = AutoPromptGenerator(config.generator_widths, seen)
         self.sam.image_encoder = adapt(sam.image_encoder, config)
+        if config.tile % self.tokens or config.tile % self.generator.stride:
+            raise OptionError(f"tile {config.tile} is no multiple of {self.tokens} and of {self.generator.stride}")
         self.learning(True)
 
     def learning(self, on: bool, encoder: bool = True) -> SAC:
@@ -130,7 +133,7 @@ class SAC(nn.Module):
 def fast_dtype(device: torch.device) -> torch.dtype:
     """bfloat16 where the processor multiplies it (AVX-512 BF16, AMX) and so gains by it, float32 elsewhere."""
     if device.type == "cuda":
-        gains = torch.cuda.is_bf16_supported()
+        gains = torch.cuda.is_bf16_supported(including_emulation=False)
     else:
         can = torch.cpu.get_capabilities()
         gains = can.get("avx512_bf16", False) or can.get("amx_bf16", False)

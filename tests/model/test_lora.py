@@ -180,3 +180,13 @@ def test_fresh_layers_can_still_learn(encoder):
     assert len(layers) == 12 and all(layer.lora_A["default"].weight.any(dim=1).all() for layer in layers)
     beyond = [layer.lora_B["default"].weight[:, 1:] for layer in layers]
     assert not any(weight.any() for weight in beyond)
+
+
+@pytest.mark.parametrize("shape", [{"alpha": 12.0}, {"rank": 2}, {"rank": 6}])
+def test_one_that_has_learnt_nothing_can_still_learn(encoder, image, shape):
+    """Of a B of zeros every singular value is zero, and A would be, too."""
+    target = _moved(encoder, adapt(copy.deepcopy(encoder), SACConfig(rank=3, alpha=6.0)), **shape)
+    target(image).square().sum().backward()
+    layers = [layer for layer in target.modules() if hasattr(layer, "lora_A")]
+    assert all(layer.lora_A["default"].weight.any(dim=1).all() for layer in layers)
+    assert all(layer.lora_B["default"].weight.grad.any(dim=0).all() for layer in layers)
