@@ -5,6 +5,7 @@ from __future__ import annotations
 from sac import __version__, hub
 from sac.config import SACConfig
 from sac.inference.scale import USUAL
+from training.outcome import MOST_IMAGES
 
 FREE = "cc0-1.0"
 
@@ -135,7 +136,8 @@ def _figures(source: dict) -> str:
         "",
         "## Figures",
         "",
-        f"Means over what was held out: {source['held_out']} image(s), or parts of them.",
+        f"Means over {min(source['held_out'], MOST_IMAGES)} image(s) of the {source['held_out']} held out, or their middles.",
+        "How the map and the masks of the one after are read was found on these images, too.",
         "",
     ]
     lines += [f"| | {' | '.join(names)} |", "|---" * (len(names) + 1) + "|"]

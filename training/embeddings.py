@@ -18,10 +18,13 @@ from training.places import EMBEDDINGS
 AT_ONCE = 4
 
 
-def embeddings(sac: SAC, crops: Crops, out: Path) -> Tensor:
-    """Embeddings (POOL, C, h, w) float32 of all crops of the pool, kept in `out` for when the training is resumed."""
+def embeddings(sac: SAC, crops: Crops, out: Path, kept: bool) -> Tensor:
+    """Embeddings (POOL, C, h, w) float32 of all crops of the pool, written to `out`.
+
+    kept: those that lie there are of this training, and are taken.
+    """
     path = out / EMBEDDINGS
-    if not path.exists():
+    if not (kept and path.exists()):
         with room():
             partial = path.with_suffix(".partial")
             save_file({"features": _embedded(sac, crops)}, partial)

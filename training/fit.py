@@ -62,7 +62,8 @@ def fit(out: Path, whole: TrainingSet, task: Task, resume: bool = False, told: T
     learn, keep = divide(whole.survey.facts, options.hold_out)
     crops = Crops(Pieces(whole, learn), Zoom.at_work(sac.config), sac.config.tile, options)
     with accelerator.main_process_first():
-        features = embeddings(sac, crops, out) if options.quick else None
+        kept = resume or not accelerator.is_main_process  # others take what the main process has just made
+        features = embeddings(sac, crops, out, kept) if options.quick else None
     lesson = NucleiLesson(sac, options.alone, features)
     started = {name: w.detach().clone() for name, w in lesson.named_parameters() if w.requires_grad and options.keep}
     told("Training")

@@ -267,7 +267,7 @@ def _load_state(accelerator: Accelerator, out: Path) -> int:
         return _clear_states(accelerator, out)
     try:
         accelerator.load_state(str(states[-1]))
-    except ValueError as error:  # an optimizer's, of other parts
+    except (ValueError, RuntimeError) as error:  # an optimizer of other parts, weights of another shape
         raise TrainingError(OTHER_TRAINING) from error
     done = int(states[-1].name.removeprefix(STATE))
     log = out / LOG

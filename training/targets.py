@@ -23,7 +23,8 @@ def border_distance(labels: Array) -> Array:
     """Distance to the nucleus's own border, 1 at its innermost pixel, 0 outside. (H, W) int -> float32."""
     inside = labels > 0
     borders = find_boundaries(labels, mode="inner")
-    depth = ndimage.distance_transform_edt(inside & ~borders) + inside
+    within = inside & ~borders
+    depth = inside + (0.0 if within.all() else ndimage.distance_transform_edt(within))  # no border is in sight of one alone
     deepest = np.ones(labels.max() + 1)
     np.maximum.at(deepest, labels, depth)
     return (depth / deepest[labels]).astype(np.float32)

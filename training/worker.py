@@ -43,7 +43,7 @@ def work(folder: Path) -> None:
             if job is None:
                 return
             if hasattr(os, "nice"):
-                os.nice(NICE)
+                os.nice(max(0, NICE - os.nice(0)))  # whoever started this process may be as nice already
             _train(job)
     except Timeout:
         return

@@ -64,6 +64,27 @@ def test_where_nothing_is_found_the_distance_is_the_diagonal():
     assert "object_dice" not in scores(truth, truth, glands=False)
 
 
+def test_names_have_blanks_or_are_not_there(folder, tmp_path):
+    for part in ("images", "labels"):
+        (folder / part / "1.png").rename(folder / part / "field 1.png")
+    names = tmp_path / "names.txt"
+    arguments = ["benchmark", "--data", str(folder), "--methods", "otsu", "--out", str(tmp_path / "out"), "--names"]
+    names.write_text("field 1\n")
+    assert main([*arguments, str(names)]) == 0
+    assert pd.read_csv(tmp_path / "out" / "images.csv")["image"].tolist() == ["field 1"]
+    names.write_text("field\n1\n")
+    assert main([*arguments, str(names)]) == 1
+
+
+def test_nuclei_of_stained_tissue_are_its_haematoxylin():
+    """Blue nuclei on pink, so many that they touch most of the border; grey would take the light gaps for nuclei."""
+    y, x = np.mgrid[:120, :120]
+    inside = ((y % 20 - 10) ** 2 + (x % 20 - 10) ** 2 < 81) & ~((y > 58) & (y < 62))
+    pixels = np.where(inside[..., None], (110, 80, 160), (235, 170, 200)).astype(np.uint8)
+    found = otsu_watershed(pixels)
+    assert ((found > 0) == inside).mean() > 0.9 and found.max() == 36
+
+
 def test_names_choose_images(folder, tmp_path):
     (tmp_path / "names.txt").write_text("1\n")
     arguments = ["benchmark", "--data", str(folder), "--methods", "otsu", "--out", str(tmp_path / "out")]

@@ -258,5 +258,8 @@ def test_thresholds_are_found_once_and_by_a_student_who_was_taught_before_there_
     assert [taught(UNET, lessons).config.prominence for _ in range(2)] == [0.3, 0.3]
     assert asked == [(2, False)]
     facts = lessons.folder(UNET) / FACTS
-    write_json(facts, {name: told for name, told in read_json(facts).items() if name != "thresholds"})
+    write_json(facts, {name: told for name, told in read_json(facts).items() if not name.startswith("thresholds")})
     assert taught(UNET, lessons).config.prominence == 0.3 and len(asked) == 2
+    fewer = replace(lessons, budget=replace(lessons.budget, most=1))
+    assert fewer.folder(UNET) == lessons.folder(UNET)
+    assert taught(UNET, fewer).config.prominence == 0.3 and asked[2:] == [(1, False)]  # of other images, found anew

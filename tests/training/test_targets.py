@@ -42,7 +42,7 @@ def test_distance_without_nuclei_is_zero():
 
 def test_a_nucleus_that_fills_the_picture_has_a_distance():
     distance = border_distance(np.ones((6, 6), np.int32))
-    assert np.isfinite(distance).all() and distance.max() == 1 and distance.min() > 0
+    assert (distance == 1).all()
 
 
 def _labels() -> np.ndarray:

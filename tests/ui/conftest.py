@@ -5,7 +5,6 @@ from __future__ import annotations
 import gradio as gr
 import pytest
 
-from sac.config import SegmentOptions
 from sac.ui import work
 from sac.ui.canvas import SegCanvas
 from sac.ui.desk import Desk, Picture

@@ -29,7 +29,7 @@ def run(parsed: argparse.Namespace) -> None:
     if len(models) != len(parsed.data):
         raise OptionError(f"{len(models)} models for {len(parsed.data)} data folders; give one, or one each")
     parsed.out.mkdir(parents=True, exist_ok=True)
-    names = set(parsed.names.read_text().split()) if parsed.names else None
+    names = set(filter(None, parsed.names.read_text().splitlines())) if parsed.names else None
     rows = [row for folder, model in zip(parsed.data, models) for row in _measure(folder, model, parsed, names)]
     images = pd.DataFrame(rows)
     figures = [name for name in (*SCORES, *GLAND_SCORES, "seconds") if name in images]
@@ -43,7 +43,11 @@ def run(parsed: argparse.Namespace) -> None:
 
 def _measure(folder: Path, model: str, parsed: argparse.Namespace, names: set[str] | None) -> list[dict]:
     sac = hub.load(model, hub.device())
-    pairs = [p for p in find_pairs(folder) if names is None or p.name in names]
+    pairs = find_pairs(folder)
+    if names is not None:
+        pairs = [p for p in pairs if p.name in names]
+        if not pairs:
+            raise OptionError(f"none of the names in {parsed.names} is an image of {folder}")
     name = f"{folder.resolve().parent.name}/{folder.name}"
     rows = []
     for sample in tqdm(load_all(pairs), desc=name, total=len(pairs), mininterval=2):

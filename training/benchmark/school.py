@@ -136,11 +136,11 @@ def _teach(student: Student, sac: SAC, lessons: Lessons, folder: Path) -> None:
 
 def _thresholds(student: Student, sac: SAC, lessons: Lessons, path: Path) -> dict[str, float]:
     """How its map and masks are read: found as `fit` does, on images that nobody learns from, and kept in its facts."""
-    facts = read_json(path)
-    if "thresholds" not in facts:
-        held = [raw(*piece) for piece in lessons.ground.samples("held-out", lessons.budget.most)]
+    facts, most = read_json(path), lessons.budget.most
+    if facts.get("thresholds_on") != most:
+        held = [raw(*piece) for piece in lessons.ground.samples("held-out", most)]
         found = thresholds(sac, held, lessons.ground.scale, decoded=student.learns == "sac")
-        facts |= {"thresholds": found}
+        facts |= {"thresholds": found, "thresholds_on": most}
         write_json(path, facts)
     return facts["thresholds"]
 
