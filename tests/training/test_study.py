@@ -20,6 +20,7 @@ from training.benchmark.school import FACTS, Curve, Lessons, built, taught
 from training.benchmark.sets import ground
 from training.benchmark.study import Found, Study
 from training.benchmark.tables import SCORES, markdown, summary
+from training.datasets.sample import Sample
 from training.disk import read_json, write_json
 
 SMALL = ["--steps", "2", "--batch", "2", "--prompts", "2", "--most", "1", "--hold-out", "0.2"]
@@ -82,6 +83,17 @@ def test_rivals_are_taught_asked_and_told_of(folder, tmp_path, capsys):
     pd.testing.assert_frame_equal(pd.read_csv(lost).drop(columns="seconds"), was)
 
 
+def test_some_rivals_are_compared_and_no_other_is_taught(folder, tmp_path):
+    out = tmp_path / "out"
+    command = ["benchmark", "--data", str(folder), "--parts", "rivals", "curves", "--out", str(out), *SMALL, "--rivals"]
+    assert main([*command, "otsu", "U-Net", "SAC"]) == 0
+    labels = ["Otsu with watershed", "U-Net alone", "SAC, one mask", "SAC, masks of any certainty", "**SAC**"]
+    assert list(pd.read_csv(out / "rivals-dsb2018.csv")["label"]) == labels
+    assert set(pd.read_csv(out / "curves-dsb2018.csv")["student"]) == {"unet", "sac"}
+    assert not list(out.rglob("msa-*")) and not list(out.rglob("sam-ft-*"))
+    assert main([*command, "nnU-Net"]) == 1
+
+
 def test_another_budget_is_another_training(folder, tmp_path):
     there = ground(folder, tmp_path, 0.2)
     first, second = (Lessons(there, Budget(steps=steps), 0, tmp_path).folder(WHOLE) for steps in (4, 5))
@@ -103,7 +115,7 @@ def test_a_set_of_one_magnification_is_learnt_as_it_is_asked_about(folder, tmp_p
     measured = ground(folder, tmp_path, 0.2)
     assert measured.scale == measured.zoom.own == 0
     alike, glands = (replace(measured, name="monuseg", changes=changes) for changes in ({}, {"diameter": 40.0}))
-    empty = np.zeros((9, 9), np.int32)
+    empty = Sample("empty", np.zeros((9, 9, 3), np.uint8), np.zeros((9, 9), np.int32))
     assert [set_.zoom.of(empty) for set_ in (alike, glands)] == pytest.approx([alike.scale, glands.scale])
     assert glands.scale / alike.scale == pytest.approx(40 / 24, rel=0.02)
 

@@ -10,7 +10,7 @@ from sac.errors import OptionError
 from sac.flags import add_flags, read_flags
 from training.baselines.methods import METHODS
 from training.benchmark import checkpoints
-from training.benchmark.plan import ABLATIONS, Budget
+from training.benchmark.plan import ABLATIONS, RIVALS, Budget
 from training.benchmark.report import Report, section
 from training.benchmark.study import PARTS, Study
 
@@ -26,6 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     given.add_argument("--glands", action="store_true", help="the scores of the GlaS challenge, too")
     study = parser.add_argument_group("the paper's comparison")
     study.add_argument("--parts", nargs="+", choices=("all", *PARTS), default=(), help="train rivals, and compare")
+    study.add_argument("--rivals", nargs="+", default=[""], help="rivals, by the beginnings of their lines (all)")
     study.add_argument("--tables", nargs="+", default=[""], help="ablations, by the beginnings of their titles (all)")
     study.add_argument("--seeds", nargs="+", type=int, default=[0], help="each trains every model anew")
     study.add_argument("--jobs", type=int, default=1, help="models that are trained at once")
@@ -44,7 +45,10 @@ def run(parsed: argparse.Namespace) -> None:
     tables = tuple(title for title in ABLATIONS if title.lower().startswith(tuple(map(str.lower, parsed.tables))))
     if not tables:
         raise OptionError(f"no ablation begins with {' or '.join(parsed.tables)}; there are: {'; '.join(ABLATIONS)}")
-    studies = [Study(folder, parts, seeds, parsed.out, parsed.jobs, budget, tables) for folder in parsed.data]
+    rivals = tuple(line for line in RIVALS if line.begins_with(*parsed.rivals))
+    if not rivals:
+        raise OptionError(f"no rival begins with {' or '.join(parsed.rivals)}")
+    studies = [Study(folder, parts, seeds, parsed.out, parsed.jobs, budget, tables, rivals) for folder in parsed.data]
     names = [study.name for study in studies]
     if len(set(names)) != len(names):
         raise OptionError(f"{', '.join(names)}: each set can be compared on once")

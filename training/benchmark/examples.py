@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from sac.overlay import outlined
 from training.baselines.methods import KNOWN
 from training.baselines.subject import Subject
 from training.benchmark.measure import Task, scales_path
-from training.benchmark.plan import RIVALS, WHOLE
+from training.benchmark.plan import WHOLE, Line
 from training.benchmark.school import Lessons, taught
 from training.benchmark.sets import raw
 from training.datasets.sample import Sample
@@ -35,14 +36,14 @@ class Panel:
     labels: np.ndarray
 
 
-def draw(lessons: Lessons, path: Path) -> None:
+def draw(lessons: Lessons, lines: Sequence[Line], path: Path) -> None:
     """The truth, and what each line of the table makes of the test picture on which SAC has its median Dice."""
     sample = _typical(lessons)
     scale = lessons.ground.scale or read_json(scales_path(lessons, "test"))[sample.name]
-    students = {line.student for line in RIVALS}
+    students = {line.student for line in lines}
     subjects = {who: Subject(taught(who, lessons), sample.image, sample.labels, scale) for who in students}
     panels = [Panel("truth", sample.image, sample.labels)]
-    for line in RIVALS:
+    for line in lines:
         found = KNOWN[line.method](subjects[line.student])
         title = f"{line.label.replace('**', '')}\n{score(sample.labels, found).dice:.2f}"
         panels.append(Panel(title, sample.image, found))

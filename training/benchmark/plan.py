@@ -48,6 +48,10 @@ class Line:
     student: Student
     method: str
 
+    def begins_with(self, *words: str) -> bool:
+        """Whether one of the words begins what it is called."""
+        return self.label.strip("*").lower().startswith(tuple(word.lower() for word in words))
+
 
 @dataclass(frozen=True)
 class Budget:

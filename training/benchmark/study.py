@@ -34,7 +34,7 @@ PARTS = ("rivals", "ablations", "curves", "efficiency")
 class Study:
     """On one data set. data: its folder. parts: of PARTS. seeds: each teaches anew. jobs: processes at once.
 
-    tables: of ABLATIONS, those that are asked for.
+    tables: of ABLATIONS, and rivals: of RIVALS, those that are asked for.
     """
 
     data: Path
@@ -44,6 +44,7 @@ class Study:
     jobs: int
     budget: Budget
     tables: tuple[str, ...] = tuple(ABLATIONS)
+    rivals: tuple[Line, ...] = RIVALS
 
     @cached_property
     def name(self) -> str:
@@ -60,8 +61,9 @@ class Study:
         self._work([*mine, *(replace(task, asked=()) for task in others)])
         self._work(others)  # asked afterwards, as they ask for the scales that SAC measures
         example = classes[0].folder(WHOLE) / "example.png"
-        if "rivals" in self.parts and self.name in examples.FREE and not example.exists():
-            examples.draw(classes[0], example)
+        shown = any((line.student, line.method) == (WHOLE, "sac") for line in self.rivals)  # its picture is the typical one
+        if "rivals" in self.parts and shown and self.name in examples.FREE and not example.exists():
+            examples.draw(classes[0], self.rivals, example)
         return Found(
             rivals=self._rows("rivals", classes),
             ablations=self._rows("ablations", classes),
@@ -75,11 +77,16 @@ class Study:
         if part not in self.parts:
             return
         if part == "rivals":
-            yield from (("rivals", "test", line) for line in RIVALS)
+            yield from (("rivals", "test", line) for line in self.rivals)
         if part == "ablations":
             there = len(lessons.ground.learn(0, 0))
             lines = ((table, "held-out", line) for table in self.tables for line in ABLATIONS[table])
             yield from (line for line in lines if line[2].student.images < there)
+
+    @property
+    def _learners(self) -> list[Student]:
+        """Of CURVES, those of the rivals that are asked for."""
+        return [student for student in CURVES if any(line.student == student for line in self.rivals)]
 
     def _tasks(self, lessons: Lessons) -> list[Task]:
         """A task per student, whatever the parts that ask them."""
@@ -88,7 +95,7 @@ class Study:
             for _, split, line in self._lines(part, lessons):
                 asked.setdefault(line.student, []).append((split, line.method))
         if "curves" in self.parts or "efficiency" in self.parts:
-            for student in CURVES:
+            for student in self._learners:
                 asked.setdefault(student, [])
         if asked and WHOLE not in asked:
             asked[WHOLE] = []
@@ -135,7 +142,7 @@ class Study:
         """Dice on held-out tiles by epoch, of each student and seed."""
         rows = []
         for lessons in classes:
-            for student in CURVES:
+            for student in self._learners:
                 folder = lessons.folder(student)
                 epoch = lessons.epoch / self.budget.batch
                 logged = [json.loads(line) for line in (folder / LOG).read_text().splitlines()]
@@ -146,7 +153,7 @@ class Study:
     def _costs(self, lessons: Lessons) -> pd.DataFrame:
         """What each student costs, each in a process of its own, one after the other, nothing beside it."""
         rows = []
-        for student in CURVES:
+        for student in self._learners:
             path = self.out / "costs" / f"{lessons.folder(student).name}.json"
             if not path.exists():
                 path.parent.mkdir(parents=True, exist_ok=True)
