@@ -37,7 +37,7 @@ class Student:
     @property
     def asked(self) -> str:
         """The method that it is judged by while it learns."""
-        return {"sac": "sac", "generator": "generator", "nothing": "everything"}.get(self.learns, "0 points")
+        return {"sac": "sac of any certainty", "generator": "generator", "nothing": "everything"}.get(self.learns, "0 points")
 
 
 @dataclass(frozen=True)
