@@ -55,7 +55,7 @@ def main(folder: Path) -> None:
     os.environ["SAC_DEVICE"] = "no device"  # nothing here may ask for a device of its own
     import spaces
 
-    from sac.config import SegmentOptions
+    from sac import hub
     from sac.errors import CheckpointError
     from sac.inference.reprompt import clicked
     from sac.ui import gpu, work
@@ -63,7 +63,8 @@ def main(folder: Path) -> None:
     from sac.ui.examples import generated_field
 
     picture, found = Picture.of(generated_field(side=256, count=40)), {}
-    picture.begin(("nuclei", "instances"), work.segmented(picture, "nuclei", SegmentOptions()))
+    options = hub.config_of("nuclei").options()
+    picture.begin(("nuclei", "instances"), work.segmented(picture, "nuclei", options))
     found["labels"] = picture.session.labels
     assert spaces.CALLS == ["_embed", "segment_embedded"], spaces.CALLS
     found["vanilla"] = work.rival(picture, "vanilla")
@@ -72,7 +73,7 @@ def main(folder: Path) -> None:
     found["alone"] = work.segment_file(picture.image, "nuclei", "instances").result.found.labels
     assert spaces.CALLS[calls:] == ["_segment"], spaces.CALLS  # an edit is answered here
     try:
-        gpu.lent(work._segment, "nowhere", picture.image, SegmentOptions())
+        gpu.lent(work._segment, "nowhere", picture.image, options)
     except CheckpointError as error:
         found["said"] = np.array(str(error))
     np.savez(folder / "found.npz", **found)
