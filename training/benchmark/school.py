@@ -54,7 +54,8 @@ class Lessons:
         """The student's own. Its name holds a digest of all that the training depends on."""
         base = hub.sha256(hub.base_path(self.budget.base)) if student.base else "random"
         begun = {"base": base, "heads": hub.sha256(hub.START) if student.scenes else ""}
-        shown = [self.ground.digest, self.ground.changes, asdict(self.ground.zoom)]
+        zoom = {"diameter": self.ground.zoom.diameter, "own": self.ground.zoom.own}
+        shown = [self.ground.digest, self.ground.changes, zoom]
         told = [asdict(student), self.budget.to_json(), self.seed, shown, begun]
         digest = hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
         return self.out / "trained" / self.ground.name / f"{student.name}-{self.seed}-{digest[:8]}"
