@@ -186,8 +186,8 @@ def _prompt_settings() -> list[gr.components.Component]:
         gr.Slider(0, 8, usual.negatives, step=1, label="Instances: most negatives per nucleus",
                   elem_id="sac-negatives"),
         gr.Slider(0, 1, least, step=0.05, label="Instances: least certainty", elem_id="sac-certainty"),
-        gr.Slider(*PROMINENCE_RANGE, dip, step=0.01, label="Instances: dip that parts two nuclei",
-                  info="Less parts more of those that touch", elem_id="sac-prominence"),
+        gr.Slider(*PROMINENCE_RANGE, dip, step=0.01, label="Instances: least dip between two nuclei",
+                  elem_id="sac-prominence"),
     ]  # fmt: skip
 
 
