@@ -226,9 +226,10 @@ def _save_what_changes(accelerator: Accelerator) -> None:
         for model in models:
             plain = accelerator.unwrap_model(model)
             values = load_file(Path(folder) / "model.safetensors")
-            if set(values) != changing(plain):
+            own = plain.state_dict()
+            if {n: v.shape for n, v in values.items()} != {n: own[n].shape for n in changing(plain)}:
                 raise TrainingError(OTHER_TRAINING)
-            plain.load_state_dict({**plain.state_dict(), **values})
+            plain.load_state_dict({**own, **values})
         models.clear()
 
     accelerator.register_save_state_pre_hook(before_saving)
@@ -267,7 +268,7 @@ def _load_state(accelerator: Accelerator, out: Path) -> int:
         return _clear_states(accelerator, out)
     try:
         accelerator.load_state(str(states[-1]))
-    except (ValueError, RuntimeError) as error:  # an optimizer of other parts, weights of another shape
+    except ValueError as error:  # an optimizer's, of other parts
         raise TrainingError(OTHER_TRAINING) from error
     done = int(states[-1].name.removeprefix(STATE))
     log = out / LOG

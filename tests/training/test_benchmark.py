@@ -72,8 +72,9 @@ def test_names_have_blanks_or_are_not_there(folder, tmp_path):
     names.write_text("field 1\n")
     assert main([*arguments, str(names)]) == 0
     assert pd.read_csv(tmp_path / "out" / "images.csv")["image"].tolist() == ["field 1"]
-    names.write_text("field\n1\n")
-    assert main([*arguments, str(names)]) == 1
+    for wrong in ("field\n1\n", "field 1\nnone\n", "\n"):
+        names.write_text(wrong)
+        assert main([*arguments, str(names)]) == 1
 
 
 def test_nuclei_of_stained_tissue_are_its_haematoxylin():

@@ -10,6 +10,7 @@ import torch
 
 from sac import hub
 from sac.errors import CheckpointError
+from sac.inference.segment import segment_embedded
 from sac.metrics import score
 from training.augment import Zoom, median_diameter
 from training.datasets.sample import Sample
@@ -65,6 +66,17 @@ def test_a_perfect_answer_has_full_marks(sac, samples, monkeypatch):
     monkeypatch.setattr("training.exam.segment_embedded", lambda *_: answer)
     marks = exam.look(NucleiLesson(sac, 0), 0)
     assert (marks.dice, marks.msa) == (1, 1)
+
+
+def test_a_decoder_that_doubts_all_its_masks_is_looked_at_by_them(sac, samples, monkeypatch):
+    def sought(sac, embedding, options):
+        asked.append(options.certainty)
+        return segment_embedded(sac, embedding, options)
+
+    asked, exam = [], Exam(samples[:1], Zoom(sac.config.diameter), sac.config.tile, 0)
+    monkeypatch.setattr("training.exam.segment_embedded", sought)
+    exam.look(NucleiLesson(sac, 0), 0)
+    assert asked == [0.0] and sac.config.certainty > 0
 
 
 @pytest.mark.parametrize("learning", [True, False])

@@ -217,6 +217,8 @@ def test_the_quick_mode_embeds_once_and_leaves_the_encoder(two, checkpoint, tmp_
     assert (tmp_path / EMBEDDINGS).stat().st_mtime_ns == written.st_mtime_ns
     changed = different(weights(tmp_path), weights(checkpoint))
     assert {name.split(".")[0] for name in changed} == {"generator", "mask_decoder"}
+    fitted(tmp_path, two, asked)  # another training in the same folder
+    assert (tmp_path / EMBEDDINGS).stat().st_mtime_ns > written.st_mtime_ns
 
 
 # What is left

@@ -327,9 +327,13 @@ def test_buffers_are_in_a_state(tmp_path):
     assert same(weights(lessons[0]), weights(lessons[1]))
 
 
-def test_the_state_of_another_lesson_is_refused_in_words(tmp_path, uninterrupted):
+@pytest.mark.parametrize("width", [0, 6])
+def test_the_state_of_another_lesson_is_refused_in_words(tmp_path, uninterrupted, width):
     other = Lesson(0)
-    other.layers[2].requires_grad_(False)
+    if width:  # weights of the same names and another shape, as LoRA of another rank has them
+        other.layers[0], other.layers[2] = nn.Linear(2, width), nn.Linear(width, 1)
+    else:
+        other.layers[2].requires_grad_(False)
     with pytest.raises(TrainingError, match="the saved state is of another training"):
         teach(tmp_path / "whole", other, resume=True)
     assert states(tmp_path / "whole") == {"state-6", "state-7"}

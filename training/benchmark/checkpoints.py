@@ -29,7 +29,7 @@ def run(parsed: argparse.Namespace) -> None:
     if len(models) != len(parsed.data):
         raise OptionError(f"{len(models)} models for {len(parsed.data)} data folders; give one, or one each")
     parsed.out.mkdir(parents=True, exist_ok=True)
-    names = set(filter(None, parsed.names.read_text().splitlines())) if parsed.names else None
+    names = _names(parsed.names, parsed.data) if parsed.names else None
     rows = [row for folder, model in zip(parsed.data, models) for row in _measure(folder, model, parsed, names)]
     images = pd.DataFrame(rows)
     figures = [name for name in (*SCORES, *GLAND_SCORES, "seconds") if name in images]
@@ -41,13 +41,18 @@ def run(parsed: argparse.Namespace) -> None:
     sys.stdout.write(_markdown(table))
 
 
+def _names(path: Path, folders: list[Path]) -> set[str]:
+    """The stems in a file, one a line. Raises OptionError for one that no folder has: means would be over fewer images."""
+    names = set(filter(None, path.read_text().splitlines()))
+    missing = sorted(names - {pair.name for folder in folders for pair in find_pairs(folder)})
+    if missing or not names:
+        raise OptionError(f"{path} names no image, or one that is not there: {', '.join(missing[:5]) or 'it is empty'}")
+    return names
+
+
 def _measure(folder: Path, model: str, parsed: argparse.Namespace, names: set[str] | None) -> list[dict]:
     sac = hub.load(model, hub.device())
-    pairs = find_pairs(folder)
-    if names is not None:
-        pairs = [p for p in pairs if p.name in names]
-        if not pairs:
-            raise OptionError(f"none of the names in {parsed.names} is an image of {folder}")
+    pairs = [p for p in find_pairs(folder) if names is None or p.name in names]
     name = f"{folder.resolve().parent.name}/{folder.name}"
     rows = []
     for sample in tqdm(load_all(pairs), desc=name, total=len(pairs), mininterval=2):
