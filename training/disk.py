@@ -30,15 +30,25 @@ def room() -> Iterator[None]:
         raise
 
 
-def write_json(path: Path, told: Any) -> None:
-    """Replaces a file by one that has reached the disk."""
-    partial = path.with_suffix(f".{os.getpid()}-{threading.get_ident()}.partial")
+@contextmanager
+def written_whole(path: Path) -> Iterator[Path]:
+    """Where to write a file that is to lie at `path`, which it replaces once it has reached the disk.
+
+    Nobody else writes there, so that two may write the same file at once: the last one stays. What fails leaves nothing.
+    """
+    partial = path.with_name(f"{path.name}.{os.getpid()}-{threading.get_ident()}.partial")
     try:
-        partial.write_text(json.dumps(told, allow_nan=False))
+        yield partial
         sync(partial)
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def write_json(path: Path, told: Any) -> None:
+    """Replaces a file by one that has reached the disk."""
+    with written_whole(path) as partial:
+        partial.write_text(json.dumps(told, allow_nan=False))
 
 
 def read_json(path: Path) -> dict[str, Any]:

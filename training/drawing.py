@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image as PillowImage
 
 from sac.overlay import borders, outlined
-from training.disk import room
+from training.disk import room, written_whole
 
 TRUTH = (255, 255, 255)
 
@@ -19,6 +19,5 @@ def draw(path: Path, image: np.ndarray, truth: np.ndarray, found: np.ndarray) ->
     drawn[borders(truth)] = TRUTH
     with room():
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_suffix(".partial")
-        PillowImage.fromarray(outlined(drawn, found)).save(partial, "PNG", compress_level=1)
-        partial.replace(path)
+        with written_whole(path) as partial:
+            PillowImage.fromarray(outlined(drawn, found)).save(partial, "PNG", compress_level=1)

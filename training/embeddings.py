@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from sac.model.sac import SAC, fast
 from training.crops import POOL, Crops
-from training.disk import room
+from training.disk import room, written_whole
 from training.places import EMBEDDINGS
 
 AT_ONCE = 4
@@ -25,10 +25,9 @@ def embeddings(sac: SAC, crops: Crops, out: Path, kept: bool) -> Tensor:
     """
     path = out / EMBEDDINGS
     if not (kept and path.exists()):
-        with room():
-            partial = path.with_suffix(".partial")
-            save_file({"features": _embedded(sac, crops)}, partial)
-            partial.replace(path)
+        features = _embedded(sac, crops)
+        with room(), written_whole(path) as partial:
+            save_file({"features": features}, partial)
     return load_file(path)["features"]
 
 

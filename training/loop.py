@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 from sac.errors import TrainingError
 from sac.model.sac import fast_dtype
-from training.disk import room, sync
+from training.disk import room, sync, written_whole
 from training.places import LOG, STATE
 
 KEPT_STATES = 2
@@ -274,9 +274,8 @@ def _load_state(accelerator: Accelerator, out: Path) -> int:
     log = out / LOG
     if accelerator.is_main_process and log.exists():  # steps after the state are done, and logged, again
         rows = [line for line in log.read_text().splitlines(keepends=True) if line.endswith("\n")]
-        partial = log.with_suffix(".partial")
-        partial.write_text("".join(line for line in rows if json.loads(line)["step"] <= done))
-        partial.replace(log)
+        with written_whole(log) as partial:
+            partial.write_text("".join(line for line in rows if json.loads(line)["step"] <= done))
     return done
 
 

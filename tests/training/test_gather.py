@@ -1,13 +1,14 @@
 """What is brought becomes a set on disk; what is doubtful is said."""
 
 import weakref
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from sac.errors import DataError
-from training.datasets.gather import HELD, Survey, TrainingSet, gather
+from training.datasets.gather import HELD, SURVEY, TABLE, Survey, TrainingSet, gather
 from training.datasets.sample import Sample
 
 GREY = np.full((40, 60, 3), 90, np.uint8)
@@ -81,6 +82,19 @@ def test_who_reads_a_set_reads_on_while_it_is_made_anew(tmp_path):
     gather([sample("new"), sample("newer")], tmp_path)
     assert former[0].name == "former" and (former[0].image == GREY + 1).all()
     assert [kept.name for kept in TrainingSet(tmp_path)] == ["new", "newer"]
+
+
+def test_two_may_make_a_set_at_once(tmp_path):
+    """As two benchmarks that begin together do: both come to the same set."""
+
+    def while_another_makes_it():
+        yield sample("a")
+        with ThreadPoolExecutor() as another:
+            assert len(another.submit(gather, [sample("a"), sample("b")], tmp_path).result()) == 2
+        yield sample("b")
+
+    assert [made.name for made in gather(while_another_makes_it(), tmp_path)] == ["a", "b"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [TABLE, SURVEY]
 
 
 def test_sizes_must_agree():

@@ -18,7 +18,7 @@ from training.benchmark.school import FACTS, Lessons, commit, taught
 from training.benchmark.scores import scores
 from training.benchmark.sets import Split, raw
 from training.datasets.sample import Sample
-from training.disk import read_json, write_json
+from training.disk import read_json, written_whole, write_json
 
 
 @dataclass(frozen=True)
@@ -67,8 +67,8 @@ def _ask(sac: SAC, task: Task, split: Split, methods: list[str]) -> None:
     for method, found in rows.items():
         path = task.path(split, method)
         path.parent.mkdir(parents=True, exist_ok=True)
-        pd.DataFrame(found).to_csv(path.with_suffix(".partial"), index=False)
-        path.with_suffix(".partial").replace(path)
+        with written_whole(path) as partial:
+            pd.DataFrame(found).to_csv(partial, index=False)
 
 
 def _row(subject: Subject, sample: Sample, method: str, glands: bool) -> dict:

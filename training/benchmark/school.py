@@ -27,7 +27,7 @@ from training.benchmark.plan import Budget, Student
 from training.benchmark.sets import Ground, raw
 from training.crops import Crops
 from training.datasets.sample import Sample
-from training.disk import read_json, write_json
+from training.disk import read_json, written_whole, write_json
 from training.exam import Exam
 from training.fit import schedule_of
 from training.lesson import PARTS, NucleiLesson
@@ -130,9 +130,8 @@ def _teach(student: Student, sac: SAC, lessons: Lessons, folder: Path) -> None:
     run(accelerator, course, resume=True, watcher=Curve(student, lessons, course.schedule.steps))
     facts = {"student": asdict(student), "seed": lessons.seed, "budget": asdict(lessons.budget), "commit": commit()}
     write_json(folder / FACTS, facts)
-    partial = folder / f"{LEARNT}.partial"
-    save_file(learnt(sac), partial)
-    partial.replace(folder / LEARNT)
+    with written_whole(folder / LEARNT) as partial:
+        save_file(learnt(sac), partial)
 
 
 def _thresholds(student: Student, sac: SAC, lessons: Lessons, path: Path) -> dict[str, float]:

@@ -19,7 +19,7 @@ from PIL import Image as PillowImage
 from sac.errors import DataError
 from training.augment import is_coloured, median_diameter
 from training.datasets.sample import DOUBTS, Sample
-from training.disk import write_json
+from training.disk import written_whole, write_json
 
 TABLE, SURVEY = "samples.arrow", "survey.json"
 FEATURES = Features({"name": Value("string"), "source": Value("string"), "image": Picture(), "labels": Picture()})
@@ -169,9 +169,11 @@ def gather(
     """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / SURVEY).unlink(missing_ok=True)
-    partial = folder / f"{TABLE}.partial"
     facts, refused = [], []
-    with ArrowWriter(features=FEATURES, path=str(partial), writer_batch_size=1) as table:
+    with (
+        written_whole(folder / TABLE) as partial,
+        ArrowWriter(features=FEATURES, path=str(partial), writer_batch_size=1) as table,
+    ):
         for sample in brought:
             if isinstance(sample, DataError):
                 refused.append(str(sample))
@@ -182,9 +184,7 @@ def gather(
                 | {k: {"bytes": v, "path": None} for k, v in _packed(sample)}
             )
             facts.append(Facts.of(sample))
-        if facts:
-            table.finalize()
-            partial.replace(folder / TABLE)
+        table.finalize()
     survey = Survey(tuple(facts), tuple(refused))
     write_json(folder / SURVEY, {"facts": [asdict(f) for f in facts], "refused": refused})
     survey.check()
