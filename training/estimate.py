@@ -17,6 +17,7 @@ from sac.errors import TrainingError
 from sac.model.attention import MANY
 from sac.model.sac import fast
 from sac.model.sam import build_sam
+from training.crops import POOL
 from training.datasets.gather import HELD, Survey
 from training.options import Task
 
@@ -68,24 +69,27 @@ def estimate(task: Task, survey: Survey) -> Estimate:
     options = task.options
     config = hub.config_of(options.start) if options.start else SACConfig(**task.changes)
     base = _base(config.base)
-    crops = options.steps * options.batch * STEP_SHARE[options.quick]
+    pool = POOL if options.quick else 0
+    crops = options.steps * options.batch * STEP_SHARE[options.quick] + pool
     looks = options.steps / options.look_every * LOOKS
     slower = base.work / _base("tiny").work
     seconds = BEGIN + (crops + looks) * _pace() * slower
     kept = 0 if options.quick else base.kept
-    memory = LIBRARIES + base.weights * 4 + options.batch * (CROP + kept) + _images(survey)
-    disk = 4 * base.learnt * 4 + 20e6
+    memory = LIBRARIES + base.weights * 4 + options.batch * (CROP + kept) + pool * base.embedding + _images(survey)
+    disk = 4 * base.learnt * 4 + pool * base.embedding + 20e6
     return Estimate(seconds, memory, _free_memory(), disk, shutil.disk_usage(_existing(data_folder())).free)
 
 
 @dataclass(frozen=True)
 class _Base:
-    """A SAM in numbers: weights, those that are learnt, work (multiplications) and bytes kept per image."""
+    """A SAM in numbers: weights, those that are learnt, work (multiplications), bytes kept per image and bytes of its
+    embedding."""
 
     weights: int
     learnt: int
     work: float
     kept: float
+    embedding: int
 
 
 @lru_cache(maxsize=4)
@@ -104,7 +108,7 @@ def _base(name: str) -> _Base:
         kept += 4 * tokens * (COPIES * dim + logits)
     count = sum(w.numel() for w in sam.parameters())
     learnt = sum(w.numel() for w in sam.mask_decoder.parameters()) + 2_000_000
-    return _Base(count, learnt, work, kept)
+    return _Base(count, learnt, work, kept, embedding=4 * tokens * sam.prompt_encoder.embed_dim)
 
 
 @lru_cache(maxsize=1)

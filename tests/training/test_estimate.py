@@ -50,6 +50,13 @@ def test_the_quick_mode_takes_less():
     assert quick.memory < whole.memory and quick.seconds < whole.seconds
 
 
+def test_the_quick_mode_keeps_its_embeddings():
+    """192 crops of the tiny base, 128 channels on 32 x 32 tokens: they are made once, lie on the disk and in memory."""
+    whole, quick = told(), told(quick=True)
+    assert quick.disk - whole.disk == 192 * 128 * 32 * 32 * 4
+    assert told(quick=True, steps=1).seconds > estimating.BEGIN + 192
+
+
 def test_larger_images_take_more_memory():
     large = estimate(TASK, Survey((replace(FACTS, height=1100),)))
     assert large.memory - told().memory == 2 * 7 * 1000 * 200
