@@ -8,7 +8,7 @@ import secrets
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from sac.cases.facts import GONE
@@ -121,10 +121,11 @@ def backed_up(path: Path, copy: Path) -> None:
         raise
 
 
-def restored(path: Path, copy: Path) -> None:
+def restored(path: Path, copy: Path, aside: Path | None = None) -> None:
     """Puts a backup's content in place of the database's. Raises CaseError, with all as it was, where it is not whole.
 
-    A database that is so damaged that nothing can be written to it is set aside.
+    aside: where the cases that are there go first; where they cannot, nothing is restored. A database that is so damaged
+    that it cannot be read or written is set aside as it is.
     """
     if not copy.is_file() or (path.exists() and copy.samefile(path)):
         raise CaseError(f"{copy.name} is no backup; a file that was written by `cases backup` is needed.")
@@ -133,6 +134,8 @@ def restored(path: Path, copy: Path) -> None:
         if not _is_whole(source, _version(source)):
             raise CaseError(bad)
         with said():
+            if aside and path.exists():
+                _set_aside(path, aside)
             _usable(path)
             with closing(_connected(path)) as database:
                 source.backup(database)  # one transaction: killed half-way, the former content stays
@@ -185,6 +188,20 @@ def _is_whole(database: sqlite3.Connection, version: int) -> bool:
     return all(hashlib.sha256(content).hexdigest() == digest for digest, content in blobs)
 
 
+def _set_aside(path: Path, aside: Path) -> None:
+    """Keeps the cases that are there, if any: in a whole copy or, of a damaged database, as they are."""
+    try:
+        prepare(path)
+        with reading(path) as database:
+            if not database.execute("SELECT count(*) FROM cases").fetchone()[0]:
+                return
+        backed_up(path, aside)
+    except CaseError as error:
+        if str(error) != DAMAGED:
+            raise CaseError(f"Nothing was restored, as what is there could not be set aside first. {error}") from error
+        _renamed(path, aside)
+
+
 def _usable(path: Path) -> None:
     """Makes sure that there is a database to write to; a file that is none any more is set aside."""
     try:
@@ -192,10 +209,15 @@ def _usable(path: Path) -> None:
     except CaseError as error:
         if str(error) != DAMAGED:
             raise
-        for name in (path.name, f"{path.name}-wal", f"{path.name}-shm"):
-            if (path.parent / name).exists():
-                (path.parent / name).replace(path.parent / f"damaged-{int(time.time())}-{name}")
+        _renamed(path, path.with_name(f"damaged-{int(time.time())}-{path.name}"))
         prepare(path)
+
+
+def _renamed(path: Path, aside: Path) -> None:
+    """Gives a database another name, together with the log beside it, in which its last changes may be."""
+    for log in ("", "-wal", "-shm"):
+        with suppress(FileNotFoundError):
+            path.with_name(f"{path.name}{log}").replace(aside.with_name(f"{aside.name}{log}"))
 
 
 def _on_disk(path: Path) -> None:

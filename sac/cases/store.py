@@ -220,9 +220,12 @@ class Cases:
         schema.restored(self.path, path)
 
     @classmethod
-    def restored(cls, path: Path, folder: Path | None = None) -> Cases:
-        """The cases of a folder after a backup was put in their place, also where they were damaged."""
-        schema.restored((folder or _default()) / DATABASE, path)
+    def restored(cls, path: Path, folder: Path | None = None, aside: Path | None = None) -> Cases:
+        """The cases of a folder after a backup was put in their place, also where they were damaged.
+
+        aside: a file that the former ones go to first, where there are any; where they cannot, nothing is restored.
+        """
+        schema.restored((folder or _default()) / DATABASE, path, aside)
         return cls(folder)
 
     def _count(self, link: Link) -> None:

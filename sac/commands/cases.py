@@ -28,19 +28,8 @@ def run(parsed: argparse.Namespace) -> int:
         kept.backup(parsed.file)
         print(f"{kept.count()} cases of {folder} are in {parsed.file}.")
     else:
-        aside = _set_aside(folder)
-        print(f"{Cases.restored(parsed.file, folder).count()} cases are in {folder} now.{aside}")
-    return 0
-
-
-def _set_aside(folder: Path) -> str:
-    """What is there before a restore goes to a file of its own. Returns what to say of that."""
-    try:
-        kept = Cases(folder) if (folder / Cases.DATABASE).is_file() else None
-        if kept is None or not kept.count():
-            return ""
         aside = folder / time.strftime("before-restore-%Y%m%d-%H%M%S.db", time.gmtime())
-        kept.backup(aside)
-        return f" The {kept.count()} that were there before are in {aside}."
-    except CaseError as error:
-        return f" What was there before could not be set aside: {error}"
+        kept = Cases.restored(parsed.file, folder, aside)
+        before = f" What was there before is in {aside}." if aside.exists() else ""
+        print(f"{kept.count()} cases are in {folder} now.{before}")
+    return 0

@@ -3,6 +3,8 @@
 import os
 import sqlite3
 import stat
+import subprocess
+import sys
 import threading
 from contextlib import closing
 from pathlib import Path
@@ -14,6 +16,8 @@ from sac.__main__ import main
 from sac.cases import Cases, Link, schema, store
 from sac.cases.packing import to_bytes
 from sac.errors import CaseError
+
+ROOT = Path(__file__).parents[2]
 
 
 def told(cases: Cases, owner) -> list:
@@ -245,7 +249,7 @@ def test_the_command(filled, ada, tmp_path, monkeypatch, capsys):
     assert main(["cases", "restore", str(tmp_path / "a.db")]) == 0 and told(filled, ada) == before
     (aside,) = filled.path.parent.glob("before-restore-*.db")
     assert capsys.readouterr().out == (
-        f"2 cases are in {filled.path.parent} now. The 1 that were there before are in {aside}.\n"
+        f"2 cases are in {filled.path.parent} now. What was there before is in {aside}.\n"
     )
     assert Cases.restored(aside, tmp_path / "before").count() == 1
     assert main(["cases", "backup", str(tmp_path / "c.db"), "--data-dir", str(tmp_path / "nowhere")]) == 1
@@ -253,6 +257,32 @@ def test_the_command(filled, ada, tmp_path, monkeypatch, capsys):
     filled.path.write_bytes(b"no database" * 1000)
     assert main(["cases", "backup", str(tmp_path / "b.db")]) == 1 and "restore a backup" in capsys.readouterr().err
     assert main(["cases", "restore", str(tmp_path / "a.db")]) == 0 and told(filled, ada) == before
+
+
+def test_a_restore_sets_aside_what_is_there_or_leaves_it(filled, ada, tmp_path, capsys):
+    """A damaged page of an index, which hinders no reader, but no copy can be made; and no room for a copy."""
+    restore, folder = ["cases", "restore", str(tmp_path / "a.db"), "--data-dir", str(tmp_path)], filled.path.parent
+    filled.backup(tmp_path / "a.db")
+    for number in range(40):
+        filled.create(ada, f"of today {number}", numbered(number))
+    before = told(filled, ada)
+    code = f"import resource, sys; from sac.__main__ import main; limit = {filled.path.stat().st_size // 2}; "
+    code += "resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)); sys.exit(main(sys.argv[1:]))"
+    done = subprocess.run([sys.executable, "-c", code, *restore], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 1 and done.stderr.startswith("Nothing was restored, as what is there could not be set aside")
+    assert told(filled, ada) == before and not list(folder.glob("before-restore-*"))
+    with closing(sqlite3.connect(filled.path)) as database:
+        database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        (page,) = database.execute("SELECT rootpage FROM sqlite_master WHERE name = 'arrays_of'").fetchone()
+        (size,) = database.execute("PRAGMA page_size").fetchone()
+    with filled.path.open("r+b") as file:
+        file.seek((page - 1) * size)
+        file.write(b"\xff" * 8)
+    damaged = filled.path.read_bytes()
+    assert told(filled, ada) == before and main(restore) == 0
+    (aside,) = folder.glob("before-restore-*.db")
+    assert aside.read_bytes() == damaged and str(aside) in capsys.readouterr().out
+    assert len(told(filled, ada)) == 2
 
 
 # Where the files lie.
