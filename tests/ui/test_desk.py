@@ -11,6 +11,7 @@ import numpy as np
 import PIL.Image
 import pytest
 
+from sac.cases import Case, Owner
 from sac.config import LIMITS, SegmentOptions
 from sac.errors import DeskError, ImageError
 from sac.images import Image
@@ -20,6 +21,7 @@ from sac.inference.session import Session
 from sac.prompts import Prompts
 from sac.ui import desk
 from sac.ui.canvas import strip
+from sac.ui.cases.work import hold, work_of
 from sac.ui.desk import DESKS, THUMBNAIL, Desk, Picture
 from sac.ui.told import counted, summary, told
 
@@ -209,3 +211,15 @@ def test_all_tabs_together_hold_so_much_and_no_more(monkeypatch):
     one.clear()
     other.add([plain("c")])
     assert names(other) == ["b", "c"]
+
+
+def test_what_is_edited_while_a_case_is_saved_is_not_saved_yet():
+    picture = Picture.of(plain("a"))
+    picture.begin(NUCLEI, squares((5, 5)))
+    work = work_of(picture, "")
+    picture.commit(picture.history.then(squares((5, 5), (25, 5))))  # before the case is on the disk
+    case, ada = Case("0123456789abcdef", "a", 0.0, 0.0, 1, "ada", 1, 100, "owner", b""), Owner("login:ada")
+    hold(picture, case, ada, work)
+    assert picture.is_unsaved
+    hold(picture, case, ada, work_of(picture, ""))
+    assert not picture.is_unsaved

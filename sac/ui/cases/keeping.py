@@ -114,7 +114,7 @@ class Keeping:
         except CaseChanged as error:
             said = {"rev": desk.rev, "kind": "said", "said": "Not saved yet: see above", "at": time.time()}
             return said, *shown(desk, str(error))
-        hold(picture, case, who, notes)
+        hold(picture, case, who, work)
         return self._told(desk, picture, f"Saved as version {case.version}"), *shown(desk)
 
     def _told(self, desk: Desk, picture: Picture, said: str) -> Value:

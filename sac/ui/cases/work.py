@@ -25,7 +25,7 @@ def lay(desk: Desk, id: str, who: Who, version: int | None = None) -> Picture:
     picture = Picture.of(work.image)
     picture.histories = {variant: History(session) for variant, session in work.sessions.items()}
     picture.shown, picture.truth = work.shown, work.truth
-    hold(picture, case, who, work.notes, version)
+    hold(picture, case, who, work, version)
     with desk.lock:
         there = [n for n, other in enumerate(desk.pictures) if other.held and other.held.id == id]
         if there:
@@ -36,7 +36,7 @@ def lay(desk: Desk, id: str, who: Who, version: int | None = None) -> Picture:
     return picture
 
 
-def hold(picture: Picture, case: Case, who: Who, notes: str, version: int | None = None) -> None:
-    """The picture is now what the case has, as of `version` or the latest."""
-    picture.held = Held(case.id, who, case.name, version or case.version, case.level, notes)
-    picture.kept = picture.session
+def hold(picture: Picture, case: Case, who: Who, work: Work, version: int | None = None) -> None:
+    """The case has the picture as `work` is, as of `version` or the latest. What was done on it since is not kept yet."""
+    picture.held = Held(case.id, who, case.name, version or case.version, case.level, work.notes)
+    picture.kept = work.sessions.get(work.shown)
