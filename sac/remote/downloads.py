@@ -174,30 +174,44 @@ def _bring(pinned: Pinned, file: Promised, meter: Meter) -> str:
     """Fetches one file, unless it lies here under another commit. Returns what is wrong with what came, "" if nothing."""
     blob = _kept(pinned.repository) / "blobs" / file.digest
     part = blob.with_name(f"{blob.name}.incomplete")
-    with _alone(blob, part, meter):
-        if not file.is_at(blob):
+    with _alone(blob, part, file.size, meter):
+        with meter.here():
+            is_there = file.is_at(blob)
+        if not is_there:
             _stream(hf_hub_url(pinned.repository, file.path, revision=pinned.commit), file, part, meter)
-            if wrong := file.wrong_with(part):
-                part.unlink()
+        with meter.here():
+            if not is_there and (wrong := _settled(file, part, blob)):
                 return wrong
-            os.replace(part, blob)
-        _link(blob, pinned.folder / file.path)
+            _link(blob, pinned.folder / file.path)
+    return ""
+
+
+def _settled(file: Promised, part: Path, blob: Path) -> str:
+    """Lets what came reach the disk, and its place, where it is what was promised. Returns what is wrong with it."""
+    with part.open("ab") as written:
+        os.fsync(written.fileno())
+    if wrong := file.wrong_with(part):
+        part.unlink()
+        return wrong
+    os.replace(part, blob)
     return ""
 
 
 @contextmanager
-def _alone(blob: Path, part: Path, meter: Meter):
-    """Waits while another thread or process fetches the same file; what that gets counts as news."""
+def _alone(blob: Path, part: Path, size: int, meter: Meter):
+    """Waits while another thread or process fetches the same file; what that gets counts as news, until it has all."""
     folder = Path(constants.HF_HUB_CACHE) / ".locks" / blob.parent.parent.name
     folder.mkdir(parents=True, exist_ok=True)
     lock = FileLock(folder / f"{blob.name}.lock")
     while not meter.given_up:
         try:
             with lock.acquire(timeout=TICK):
+                meter.is_here = False
                 yield
                 return
         except Timeout:
             meter.bytes = part.stat().st_size if part.exists() else 0
+            meter.is_here = meter.bytes >= size
     raise InterruptedError("given up")
 
 
@@ -217,8 +231,6 @@ def _stream(url: str, file: Promised, part: Path, meter: Meter) -> None:
             except HfHubHTTPError as error:
                 if error.response.status_code != 416:  # nothing there: the file is shorter than was said
                     raise
-        written.flush()
-        os.fsync(written.fileno())
 
 
 def _once(url: str, file: Promised, written, meter: Meter) -> None:

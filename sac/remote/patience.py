@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, wait
+from contextlib import contextmanager
 from typing import TypeVar
 
 from sac.remote.repository import Silence
@@ -21,10 +22,22 @@ T = TypeVar("T")
 
 
 class Meter:
-    """What a piece of work tells of itself, bytes, and is told: that it was given up, and should end."""
+    """What a piece of work tells of itself, bytes, and is told: that it was given up, and should end.
+
+    is_here: whether it is busy with what came. That takes as long as this machine takes, and is no silence.
+    """
 
     def __init__(self):
-        self.bytes, self.given_up = 0, False
+        self.bytes, self.given_up, self.is_here = 0, False, False
+
+    @contextmanager
+    def here(self) -> Iterator[None]:
+        """Within it, nothing is waited for."""
+        self.is_here = True
+        try:
+            yield
+        finally:
+            self.is_here = False
 
 
 def patiently(work: Callable[[Meter], T], watch: Callable[[int], None] = lambda count: None) -> T:
@@ -39,7 +52,7 @@ def patiently(work: Callable[[Meter], T], watch: Callable[[int], None] = lambda 
     try:
         while not wait([outcome], TICK).done:
             watch(meter.bytes)
-            if abs(meter.bytes - heard) >= CRAWL:
+            if meter.is_here or abs(meter.bytes - heard) >= CRAWL:
                 heard, since = meter.bytes, time.monotonic()
             elif time.monotonic() - since > SILENCE:
                 raise Silence(f"nothing for {SILENCE} s")

@@ -13,6 +13,7 @@ from loopback_hub import COMMIT, SERVERS_TOKEN, commit_of, serving, spoken_to
 
 from sac import hub
 from sac.errors import CheckpointError
+from sac.remote import promised
 
 LARGE = bytes(range(256)) * 4096
 """A megabyte."""
@@ -213,6 +214,16 @@ def test_silence_ends_a_download_and_length_does_not(server, monkeypatch):
     assert time.monotonic() - begun < 1.5
     monkeypatch.setattr("sac.remote.patience.CRAWL", 1)
     assert hub.fetch("owner/name") == PINNED and _kept(PINNED)[hub.CONFIG] == b"{        }"
+
+
+def test_what_came_is_checked_for_as_long_as_it_takes(server, monkeypatch):
+    """As gigabytes on a slow machine. A second visitor waits for the first one's check."""
+    digest_of = promised.digest_of
+    monkeypatch.setattr("sac.remote.patience.SILENCE", 0.3)
+    monkeypatch.setattr(promised, "digest_of", lambda *file: time.sleep(0.4) or digest_of(*file))
+    with ThreadPoolExecutor(2) as threads:
+        assert set(threads.map(hub.fetch, ["owner/name"] * 2)) == {PINNED}
+    assert _kept(PINNED) == FILES
 
 
 def test_a_full_disk_is_said(server, monkeypatch):
