@@ -48,7 +48,7 @@ def test_a_bad_file_among_good_ones(field, tmp_path, capsys):
 
 
 def test_two_files_of_one_name_do_not_overwrite_each_other(field, tmp_path, capsys):
-    other = tmp_path / field.name.replace("png", "bmp")
+    other = tmp_path / field.name.replace("png", "bmp").upper()  # the same name to macOS and to Windows
     Image.open(field).save(other)
     assert main(["segment", str(field), str(other), "--out", str(tmp_path / "out")]) == 1
     assert "rename one of them" in capsys.readouterr().err

@@ -103,7 +103,11 @@ def to_bytes(array: np.ndarray) -> bytes:
 
 
 def from_bytes(content: bytes) -> np.ndarray:
-    return np.lib.format.read_array(io.BytesIO(zlib.decompress(content)), allow_pickle=False)
+    """Raises CaseError where it is not what `to_bytes` made."""
+    try:
+        return np.lib.format.read_array(io.BytesIO(zlib.decompress(content)), allow_pickle=False)
+    except (zlib.error, ValueError, EOFError) as error:
+        raise CaseError("The case is damaged: restore a backup, or open another of its versions.") from error
 
 
 def cleaned(text: str) -> str:

@@ -15,7 +15,7 @@ from sac.bundle import Sent, each_file
 from sac.commands.progress import shown
 from sac.config import MODES, SegmentOptions, View
 from sac.errors import ImageError, SacError
-from sac.export import CONTRACT, FILES, Result, safe_stem, write_all
+from sac.export import CONTRACT, FILES, Result, alike, safe_stem, write_all
 from sac.flags import add_flags, read_flags
 from sac.images import read_image
 from sac.inference.segment import segment
@@ -60,7 +60,7 @@ def run(parsed: argparse.Namespace) -> int:
 
 @dataclass
 class Job:
-    """What is done to each file of a run. taken: stems of results, so that no file overwrites another's."""
+    """What is done to each file of a run. taken: stems of results, as `alike`, so that no file overwrites another's."""
 
     sac: SAC
     model: str
@@ -75,9 +75,9 @@ class Job:
         if isinstance(sent, ImageError):
             raise sent
         stem = safe_stem(sent.name)
-        if stem in self.taken:
+        if alike(stem) in self.taken:
             raise ImageError(f"{sent.name}: another image of this run is also called {stem}; rename one of them")
         image = read_image(sent.path, sent.name, self.view)
         found = segment(image, self.sac, self.options)
         write_all(Result(image, found, self.model, self.options), self.out, self.formats)
-        self.taken.add(stem)
+        self.taken.add(alike(stem))

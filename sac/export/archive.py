@@ -66,7 +66,7 @@ def zipped(result: Result) -> bytes:
 
 def zipped_all(results: Iterable[Result]) -> bytes:
     """All formats of many pictures in one zip: a folder each, and one table of all. Takes them one after the other."""
-    stream, rows, taken = io.BytesIO(), [], {_alike(TOGETHER)}
+    stream, rows, taken = io.BytesIO(), [], {alike(TOGETHER)}
     with zipfile.ZipFile(stream, "w") as archive:
         for result in results:
             stem = _unique(safe_stem(result.image.name), taken)
@@ -111,13 +111,13 @@ def _add(archive: zipfile.ZipFile, name: str, content: bytes) -> None:
 def _unique(stem: str, taken: set[str]) -> str:
     """The stem, or the first of STEM-2, STEM-3 that no file system takes for one of those `taken`, and takes it."""
     name, number = stem, 1
-    while _alike(name) in taken:
+    while alike(name) in taken:
         number += 1
         name = f"{stem}-{number}"
-    taken.add(_alike(name))
+    taken.add(alike(name))
     return name
 
 
-def _alike(name: str) -> str:
+def alike(name: str) -> str:
     """A name as file systems compare it that know neither case nor how a letter's accent was typed."""
     return unicodedata.normalize("NFC", name).casefold()

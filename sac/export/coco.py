@@ -61,5 +61,6 @@ def _counts(inside: np.ndarray, window: tuple[slice, slice], size: tuple[int, in
     padded = np.zeros((inside.shape[1], inside.shape[0] + 2), bool)
     padded[:, 1:-1] = inside.T
     columns, rows = np.nonzero(padded[:, 1:] != padded[:, :-1])  # in each column: begins, ends, begins, ends
-    places = (x.start + columns) * height + y.start + rows
-    return np.diff(places, prepend=0, append=width * height).tolist()
+    places, times = np.unique((x.start + columns) * height + y.start + rows, return_counts=True)
+    ends = places[times == 1]  # from the foot of a column to the head of the next, a run goes on
+    return np.diff(np.union1d(ends, width * height), prepend=0).tolist()

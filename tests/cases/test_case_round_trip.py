@@ -1,5 +1,6 @@
 """What is saved comes back to the bit, and can be worked on as if it had never been away."""
 
+import zlib
 from dataclasses import replace
 
 import numpy as np
@@ -193,6 +194,12 @@ def test_an_array_is_packed_and_unpacked():
         back = from_bytes(to_bytes(array))
         assert np.array_equal(back, array) and back.dtype == array.dtype and back.flags.c_contiguous
     assert to_bytes(np.eye(3)) == to_bytes(np.eye(3).T)  # equal arrays are kept once
+
+
+@pytest.mark.parametrize("content", [b"", b"no zlib", to_bytes(np.arange(9))[:-9], zlib.compress(b"no array")])
+def test_what_is_damaged_is_said(content):
+    with pytest.raises(CaseError, match="^The case is damaged: restore a backup, or open another of its versions.$"):
+        from_bytes(content)
 
 
 def test_notes_have_a_limit(cases, case, ada):

@@ -37,3 +37,18 @@ def test_no_annotation_in_an_empty_picture():
 def test_counts_run_down_the_columns_of_the_whole_picture():
     inside = np.array([[True, False], [True, True]])  # at (x, y) = (2, 1) of a picture 3 high and 5 wide
     assert _counts(inside, (slice(1, 3), slice(2, 4)), (3, 5)) == [7, 2, 2, 1, 3]
+
+
+def test_what_reaches_from_edge_to_edge_is_met_as_pycocotools_meets_it():
+    """Their own runs are never of no length; those of ours would make them lose count."""
+    labels = np.zeros((40, 50), np.int32)
+    labels[:, 10:30], labels[30:, 35:] = 1, 2
+    masks = [annotation["segmentation"] for annotation in coco(result(labels)).anns.values()]
+    assert masks == [own(labels == 1), own(labels == 2)]
+    assert rle.iou([own((labels == 1) & (np.arange(50) < 20))], masks, [0, 0]).tolist() == [[0.5, 0.0]]
+
+
+def own(inside: np.ndarray) -> dict:
+    """A mask as pycocotools encodes it."""
+    packed = rle.encode(np.asfortranarray(inside.astype(np.uint8)))
+    return {"size": packed["size"], "counts": packed["counts"].decode()}
