@@ -6,6 +6,7 @@ import base64
 import hashlib
 import io
 import os
+import secrets
 import threading
 import weakref
 from dataclasses import dataclass, field, replace
@@ -29,14 +30,31 @@ THUMBNAIL = (88, 66)
 
 EMPTY = "There is no image yet: drop one on the page, or pick an example."
 PREVIEW = "This is a whole slide: drag a rectangle over the part to segment."
+CLOSED = "That image was closed meanwhile."
 
 Variant = tuple[str, str]
 """Model and mode: a picture keeps its work under each, so that switching loses nothing."""
 
 
+@dataclass(frozen=True)
+class Kept:
+    """What a case has of a picture, but for notes and steps that can be undone."""
+
+    sessions: dict[Variant, Session]
+    truth: np.ndarray | None
+    microns: float | None
+
+    def has(self, picture: Picture) -> bool:
+        """Whether nothing was done on the picture since. What an edit leaves is the same object."""
+        sessions = {variant: history.now for variant, history in picture.histories.items()}
+        known = self.sessions == sessions and self.truth is picture.truth
+        return known and self.microns == picture.image.microns
+
+
 @dataclass(eq=False)
 class Picture:
-    """One image and the work on it. held: the case that it is kept as; kept: the session as that case has it."""
+    """One image and the work on it. held: the case that it is kept as; kept: what that case has of it; id: what the
+    browser calls it, as no other is called."""
 
     image: Image
     digest: str
@@ -49,11 +67,13 @@ class Picture:
     busy: bool = False
     """Whether it is being segmented."""
     held: Held | None = None
-    kept: Session | None = None
+    kept: Kept | None = None
+    id: str = field(default_factory=lambda: secrets.token_hex(8))
 
     @classmethod
     def of(cls, image: Image) -> Picture:
-        return cls(image, hashlib.sha256(image.pixels.tobytes()).hexdigest(), _thumbnail(image.pixels))
+        seen = hashlib.sha256(repr(image.pixels.shape).encode() + image.pixels.tobytes())
+        return cls(image, seen.hexdigest(), _thumbnail(image.pixels))
 
     @property
     def history(self) -> History | None:
@@ -81,7 +101,7 @@ class Picture:
     @property
     def is_unsaved(self) -> bool:
         """Whether it was changed since its case was saved."""
-        return self.held is not None and self.session is not self.kept
+        return self.held is not None and not (self.kept and self.kept.has(self))
 
     def allow(self, level: Level) -> Picture:
         """The picture itself. Raises CaseError where it belongs to a case that may not be used so."""
@@ -125,7 +145,7 @@ class Desk:
     """A tab's pictures. Handlers change it only while they hold `lock`; it is compared by identity.
 
     opening: held while another part of a file is read, so that edits go on meanwhile.
-    is_left: whether the tab seems to be closed; see `opening.forget`.
+    left: a mark of when the tab seemed to be closed; None while it speaks. See `opening.forget`.
     picked: whether the visitor chose a checkpoint; before that, the page does. models: those that came from the Hub.
     """
 
@@ -135,7 +155,7 @@ class Desk:
         self.picked = False
         self.models: list[str] = []
         self.rev = 0
-        self.is_left = False
+        self.left: object | None = None
         self.lock, self.opening = threading.RLock(), threading.Lock()
         self._room: TemporaryDirectory | None = None
 
@@ -156,23 +176,48 @@ class Desk:
         coming = sum(image.nbytes for image in images)
         if coming + self.nbytes > LIMITS.desk:
             raise DeskError(f"One tab holds up to {LIMITS.desk / 2**30:.0f} GB of images; close some first.")
-        if images and coming + sum(desk.nbytes for desk in {self, *DESKS.values()}) > LIMITS.desks:
+        if images and not self._has_room(coming):
             raise DeskError("This server holds as many images as it can; close some, or try again later.")
         if images:
             self.index = len(self.pictures)
         self.pictures += [Picture.of(image) for image in images]
+
+    def _has_room(self, coming: int) -> bool:
+        """Whether the server has room for so many bytes more. Tabs that seem to be closed make room, if need be."""
+        desks = {self, *DESKS.values()}
+        if coming + sum(desk.nbytes for desk in desks) <= LIMITS.desks:
+            return True
+        for desk in desks:
+            if desk.left:
+                desk.clear()
+        return coming + sum(desk.nbytes for desk in desks) <= LIMITS.desks
 
     @property
     def nbytes(self) -> int:
         """Memory of its images."""
         return sum(picture.image.nbytes for picture in self.pictures)
 
-    def put(self, image: Image) -> None:
-        """Shows another part of the shown picture's file: in its place, or beside it where that would lose work."""
-        if self.picture.histories or self.picture.busy or self.picture.image.is_preview:
-            return self.add([image])
-        self.pictures[self.index] = Picture.of(image)
-        return None
+    def place_of(self, id: object) -> int | None:
+        """Where the picture of that id lies; None where it was closed, or what a browser sent is no id."""
+        return next((place for place, picture in enumerate(self.pictures) if picture.id == id), None)
+
+    def named(self, id: str) -> Picture:
+        """The picture of that id, or the one shown for "". Raises ImageError where it was closed."""
+        place = self.place_of(id) if id else self.index
+        if place is None:
+            raise ImageError(CLOSED)
+        return self.pictures[place]
+
+    def put(self, image: Image, picture: Picture) -> None:
+        """Shows another part of a picture's file: in its place, or beside it where that would lose work.
+
+        Raises ImageError where the picture was closed.
+        """
+        place = self.place_of(self.named(picture.id).id)
+        if picture.histories or picture.busy or picture.image.is_preview:
+            self.add([image])
+        else:
+            self.pictures[place], self.index = Picture.of(image), place
 
     @property
     def room(self) -> Path:
@@ -211,7 +256,7 @@ def at(desk: Desk | None, level: Level = "view") -> Desk:
     """
     if desk is None or not desk.pictures:
         raise ImageError(EMPTY)
-    desk.is_left = False
+    desk.left = None
     if desk.close_over():
         raise CaseError(GONE)
     desk.picture.allow(level)

@@ -28,10 +28,10 @@ class Handlers:
         self.canvas = canvas
 
     @shows_errors
-    def press(self, desk: Desk | None, model: str, mode: str, *settings, progress=gr.Progress()) -> tuple:
-        """Segments the picture shown."""
-        desk = at(desk, "edit")
-        said = _segment(desk, desk.picture, model, _options(mode, *settings), progress)
+    def press(self, desk: Desk | None, id: str, model: str, mode: str, *settings, progress=gr.Progress()) -> tuple:
+        """Segments the picture that was shown when the button was pressed."""
+        picture = at(desk).named(id).allow("edit")
+        said = _segment(desk, picture, model, _options(mode, *settings), progress)
         with desk.lock:
             return self.canvas.full(desk), said, ""
 
@@ -46,16 +46,17 @@ class Handlers:
                 _segment(desk, picture.allow("edit"), model, options, progress)
             except SacError as error:
                 picture.trouble = str(error)
-            with desk.lock:
-                yield self.canvas.full(desk), f"{number} of {len(waiting)} done", gr.skip()
+            with desk.lock:  # not while others go on: another thread may be the one that comes back
+                value = self.canvas.full(desk)
+            yield value, f"{number} of {len(waiting)} done", gr.skip()
         yield gr.skip(), summary(desk), gr.skip()
 
     @shows_errors
-    def switch(self, desk: Desk | None, model: str, mode: str, *settings, progress=gr.Progress()) -> tuple:
+    def switch(self, desk: Desk | None, id: str, model: str, mode: str, *settings, progress=gr.Progress()) -> tuple:
         """Shows the picture's work under another model or mode, made now where there is none."""
-        if desk is None or not desk.pictures or desk.picture.history is None:
+        if desk is None or not desk.pictures or desk.named(id).history is None:
             return gr.skip(), gr.skip(), gr.skip()
-        picture = at(desk).picture
+        picture = at(desk).named(id)
         if (model, mode) not in picture.histories:
             _segment(desk, picture.allow("edit"), model, _options(mode, *settings), progress)
         with desk.lock:
@@ -64,12 +65,13 @@ class Handlers:
             return self.canvas.full(desk), told(picture), ""
 
     @shows_errors
-    def prompt(self, desk: Desk | None, model: str, mode: str, *settings, progress=gr.Progress()) -> tuple:
+    def prompt(self, desk: Desk | None, id: str, model: str, mode: str, *settings, progress=gr.Progress()) -> tuple:
         """Prompts anew with other settings: decoding only, and one step that can be undone."""
-        if desk is None or not desk.pictures or desk.picture.history is None:
+        if desk is None or not desk.pictures or desk.named(id).history is None:
             return gr.skip(), gr.skip(), gr.skip()
-        model, mode = at(desk, "edit").picture.shown
-        said = _segment(desk, desk.picture, model, _options(mode, *settings), progress)
+        picture = at(desk).named(id).allow("edit")
+        model, mode = picture.shown
+        said = _segment(desk, picture, model, _options(mode, *settings), progress)
         with desk.lock:
             return self.canvas.full(desk), said, ""
 
@@ -79,7 +81,7 @@ class Handlers:
         try:
             with at(desk, "edit").lock:
                 picture = desk.picture
-                if picture.session is None or order.get("index") != desk.index:
+                if picture.session is None or order.get("picture") != picture.id:
                     return {"rev": desk.rev, "kind": "said", "answer": answer, "said": "Show the image again first."}
                 before = picture.session
                 history, select = obey(order, picture.history, work.embedded(picture))
@@ -92,19 +94,19 @@ class Handlers:
             return {"rev": rev, "kind": "said", "answer": answer, "said": str(error), "warns": True, "at": time.time()}
 
     @shows_errors
-    def compare(self, desk: Desk | None, method: str, progress=gr.Progress()) -> tuple[Value, str]:
+    def compare(self, desk: Desk | None, id: str, method: str, progress=gr.Progress()) -> tuple[Value, str]:
         """Segments the picture otherwise and lays both under the wipe."""
-        index, picture = at(desk).index, desk.picture
+        picture = at(desk).named(id)
         picture.result()  # says so where nothing was segmented
         found = work.rival(picture, method, lambda share, word: progress(share, desc=word))
         labels = self.canvas.label_file(found, inline=picture.held is not None)
-        value = {"rev": desk.rev, "kind": "rival", "of": index, "name": RIVALS[method], "labels": labels}
+        value = {"rev": desk.rev, "kind": "rival", "of": picture.id, "name": RIVALS[method], "labels": labels}
         return value, figures(picture)
 
     @shows_errors
-    def take_truth(self, desk: Desk | None, path: str) -> tuple[Value, str]:
-        """Takes a ground truth for the picture shown."""
-        picture = at(desk, "edit").picture
+    def take_truth(self, desk: Desk | None, id: str, path: str) -> tuple[Value, str]:
+        """Takes a ground truth for the picture that was shown when the file was chosen."""
+        picture = at(desk).named(id).allow("edit")
         labels = read_labels(path, picture.image.size)
         with desk.lock:
             picture.truth = labels

@@ -30,8 +30,8 @@ EVERYTHING = 8
 """Outputs of `Opening.everything`."""
 FIRST = "segment"
 """The name, among the tabs, of the one with the desk."""
-GRACE = 60.0
-"""Seconds for which a tab with a case is kept after it seemed to be closed."""
+GRACE = 900.0
+"""Seconds for which a tab is kept after it seemed to be closed: a network may break, a laptop may sleep."""
 TOASTS = 3
 """Refused files that get a note of their own; all of them are listed beside the picture."""
 
@@ -69,11 +69,17 @@ class Opening:
         return open_example
 
     @shows_errors
-    def part(self, desk: Desk | None, channel: int, plane: float, microns: float | None, region: str) -> tuple:
-        """Shows another channel, plane or region of the picture's file, or takes the size of its pixels."""
+    def part(self, desk: Desk | None, id: str, channel: int, plane: float, microns: float | None, region: str) -> tuple:
+        """Shows another channel, plane or region of the picture's file, or takes the size of its pixels.
+
+        id: of the picture that was shown when that was chosen; what belongs to one that is gone since changes nothing.
+        """
         desk = at(desk)
+        if id and desk.place_of(id) is None:
+            return tuple(gr.skip() for _ in range(EVERYTHING))
         with desk.opening:  # one at a time: a browser may send the same choice twice
-            image = desk.picture.image
+            picture = desk.named(id)
+            image = picture.image
             view = source.chosen(image, channel, plane, region)
             size = microns and microns != image.microns
             if view == image.view and not size:
@@ -83,9 +89,9 @@ class Opening:
                 other = other.sized(View(microns=float(microns)).microns)
             with desk.lock:
                 if view != image.view:
-                    desk.put(other)
+                    desk.put(other, picture)
                 else:
-                    desk.picture.allow("edit").image = other
+                    picture.allow("edit").image = other
                 return self.everything(desk)
 
     def region(self, desk: Desk | None, event: gr.EventData) -> tuple:
@@ -93,7 +99,7 @@ class Opening:
         order = order_of(event)
         try:
             image = at(desk).picture.image
-            if not image.is_preview or order.get("index") != desk.index:
+            if not image.is_preview or order.get("picture") != desk.picture.id:
                 raise ImageError("Show the slide again first.")
             other = reopened(image, replace(image.view, region=image.below(corners(order))))
             with desk.lock:
@@ -107,13 +113,14 @@ class Opening:
         """Shows another picture of the desk, closes one, or sends everything again."""
         if desk is None:
             return {"rev": 0}, "", "", *source.shown(None), gr.skip(), gr.skip()
+        desk.left = None
         with desk.lock:
             over = (GONE,) if desk.close_over() else ()
-            index, removed = order_of(event).get("index"), order_of(event).get("remove")
-            if isinstance(index, int) and 0 <= index < len(desk.pictures):
-                desk.index = index
-            if isinstance(removed, int):
-                desk.remove(removed)
+            chosen, closed = (desk.place_of(order_of(event).get(what)) for what in ("picture", "remove"))
+            if chosen is not None:
+                desk.index = chosen
+            if closed is not None:
+                desk.remove(closed)
             shown = desk.picture.shown if desk.pictures else None
             return *self.everything(desk, *over), _fitting(desk), shown[1] if shown else gr.skip()
 
@@ -136,23 +143,17 @@ class Opening:
 
 
 def forget(request: gr.Request) -> None:
-    """A tab was closed: its pictures and all work on them leave the memory.
-
-    Where it holds a case, the browser may have asked, and its user stayed: then the tab speaks again within `GRACE`.
-    """
+    """A tab was closed, or cannot be reached: unless it speaks again within `GRACE`, all that it had leaves the memory."""
     tab = request.session_hash
-    desk = DESKS.get(tab)
-    if desk and any(picture.held for picture in desk.pictures):
-        desk.is_left = True
-        timer = threading.Timer(GRACE, _cleared, (tab, desk))
+    if desk := DESKS.get(tab):
+        desk.left = mark = object()
+        timer = threading.Timer(GRACE, _cleared, (tab, desk, mark))
         timer.daemon = True
         timer.start()
-    elif desk:
-        _cleared(tab, desk)
 
 
-def _cleared(tab: str, desk: Desk) -> None:
-    if desk.is_left or not any(picture.held for picture in desk.pictures):
+def _cleared(tab: str, desk: Desk, mark: object) -> None:
+    if desk.left is mark:  # it did not speak since
         DESKS.pop(tab, None)
         desk.clear()
 
@@ -164,7 +165,7 @@ def seated(desk: Desk | None, request: gr.Request) -> Desk:
     """
     if desk is None:
         desk = Desk()
-    desk.is_left = False
+    desk.left = None
     DESKS[request.session_hash] = desk
     return desk
 

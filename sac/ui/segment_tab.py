@@ -38,6 +38,8 @@ HUB = {"concurrency_id": "hub", "concurrency_limit": 2, "api_visibility": "priva
 """The Hub may be slow or silent: only those wait who asked for something of it."""
 FOLD = "() => ({__type__: 'update', open: false})"
 """An accordion's new state, without a way to the server and back."""
+AIM = "(desk, id, ...told) => [desk, document.querySelector('#sac-canvas')?.dataset.picture ?? '', ...told]"
+"""Says which picture is meant, before the event waits its turn: that which is shown now."""
 QUICK = {"concurrency_id": "edits", "concurrency_limit": 4, "api_visibility": "private", "show_progress": "hidden"}
 """Edits do not wait for another visitor's picture."""
 
@@ -104,8 +106,8 @@ def build_segment_tab(tabs: gr.Tabs, key: gr.BrowserState, arrived: gr.events.De
             canvas = SegCanvas()
             figures = gr.Markdown(elem_id="sac-figures")
 
-    do, bring = Handlers(canvas), Opening(canvas)
-    asked, shown = [desk, model, mode, *settings], [canvas, told, figures]
+    do, bring, meant = Handlers(canvas), Opening(canvas), gr.Textbox("", visible=False)
+    asked, shown = [desk, meant, model, mode, *settings], [canvas, told, figures]
     everything = [*shown, panel, *origin]
     for field in (upload, folder):
         field.upload(bring.files, [desk, field], [desk, field, model, *everything], **OPENING)
@@ -114,23 +116,23 @@ def build_segment_tab(tabs: gr.Tabs, key: gr.BrowserState, arrived: gr.events.De
         chosen.success(do.press, asked, shown, **SLOW)
     channel, plane, microns, region = origin
     for changed in (channel.input, plane.release, microns.submit, microns.blur, region.submit):
-        changed(bring.part, [desk, *origin], everything, **OPENING)
+        changed(bring.part, [desk, meant, *origin], everything, js=AIM, **OPENING)
     canvas.region(bring.region, desk, everything, **OPENING)
-    start.click(do.press, asked, shown, **SLOW)
-    running = start_all.click(do.press_all, asked, shown, **SLOW)
+    start.click(do.press, asked, shown, js=AIM, **SLOW)
+    running = start_all.click(do.press_all, [desk, *asked[2:]], shown, **SLOW)
     cancel.click(lambda: "Stopped. What was finished stays.", None, told, cancels=running, **PLAIN)
     model.input(bring.pick, desk, desk, **QUICK)
     brought = _wire_checkpoint(checkpoint, do, asked, shown)
-    mode.input(do.switch, asked, shown, **SLOW)
+    mode.input(do.switch, asked, shown, js=AIM, **SLOW)
     for control in settings:
         changed = control.release if isinstance(control, gr.Slider) else control.input
-        changed(do.prompt, asked, shown, **SLOW)
-    truth.upload(do.take_truth, [desk, truth], [canvas, figures], **PLAIN)
+        changed(do.prompt, asked, shown, js=AIM, **SLOW)
+    truth.upload(do.take_truth, [desk, meant, truth], [canvas, figures], js=AIM, **PLAIN)
     truth.clear(do.remove_truth, desk, [canvas, figures], **PLAIN)
     canvas.edit(do.edit, desk, canvas, trigger_mode="multiple", **QUICK)
     canvas.judge(do.judge, desk, [canvas, figures], **QUICK)
     canvas.show(bring.show, desk, [*everything, model, mode], trigger_mode="multiple", **QUICK)
-    canvas.compare(do.compare, [desk, rival], [canvas, figures], **SLOW)
+    canvas.compare(do.compare, [desk, meant, rival], [canvas, figures], js=AIM, **SLOW)
     canvas.export(do.export, desk, canvas, **QUICK)
     keep = Keeping(canvas, bring)
     _wire_case(case, keep, canvas, desk, key, arrived, everything)
@@ -143,7 +145,8 @@ def build_segment_tab(tabs: gr.Tabs, key: gr.BrowserState, arrived: gr.events.De
 
 def _wire_checkpoint(checkpoint: CheckpointPanel, do: Handlers, asked: list, shown: list) -> gr.events.Dependency:
     """What tells of a checkpoint, and takes another. Returns the event by which one comes from the Hub."""
-    desk, model, own = asked[0], asked[1], asked[-2:]
+    desk, _, model, *_ = asked
+    own = asked[-2:]
     model.change(about, model, checkpoint.told, **QUICK)
     model.change(thresholds, model, own, **QUICK)
     asked_for = gr.on([checkpoint.load.click, checkpoint.name.submit], seated, desk, desk, **QUICK)

@@ -17,7 +17,8 @@ def own_address():
     page.close(verbose=False)
 
 
-def test_a_closed_tab_frees_its_pictures(browser, own_address):
+def test_a_closed_tab_frees_its_pictures(browser, own_address, monkeypatch):
+    monkeypatch.setattr("sac.ui.opening.GRACE", 0.5)
     before = len(DESKS)
     tab = browser.new_context().new_page()
     tab.goto(own_address)

@@ -218,6 +218,21 @@ def test_more_pairs_are_more_points_of_the_semantic_mode(stage, discs):
     assert stage.count("points") == few
 
 
+def test_what_waits_its_turn_is_done_to_the_picture_it_was_meant_for(stage, discs):
+    """Another picture was turned to meanwhile."""
+    Image.open(discs / "five discs.png").rotate(90).save(discs / "turned.png")
+    stage.open(discs / "five discs.png", discs / "turned.png")
+    waiting = []
+    stage.tab.route("**/queue/join*", lambda route: route.continue_() if waiting else waiting.append(route))
+    stage.tab.click("#sac-segment")
+    while not waiting:
+        stage.tab.wait_for_timeout(50)
+    stage.change(lambda: stage.tab.click(".sac-card >> nth=1"))
+    waiting[0].continue_()
+    stage.tab.wait_for_selector(".sac-card >> nth=0 >> text=5 nuclei", timeout=60_000)
+    assert "new" in stage.tab.inner_text(".sac-card >> nth=1") and stage.count("nuclei") == 0
+
+
 def test_segment_all_can_be_cancelled(stage, discs, tmp_path):
     rng = np.random.default_rng(0)
     for number in range(6):

@@ -57,7 +57,7 @@ class Trial(NamedTuple):
 
 
 NOTHING = [Trial()]
-DO = {"index": 0, "answer": 1}
+DO = {"answer": 1}
 SETTINGS = ("nuclei", "instances", "centroid", "both", 8, 4, 0.5, 0.1)
 SAVING = ("New name", "New notes", "", "")
 TRIALS: dict[str, list[Trial]] = {
@@ -73,21 +73,24 @@ TRIALS: dict[str, list[Trial]] = {
         NOTHING,
     ),
     "Teaching.started_from": [Trial(values=("nuclei",))],
-    "Opening.part": [Trial("edit", "changes", (-1, 1, 0.7, ""))],
+    "Opening.part": [Trial("edit", "changes", ("", -1, 1, 0.7, ""))],
     "Opening.region": [Trial(order=DO | {"x0": 1, "y0": 1, "x1": 9, "y1": 9})],
     "Opening.show": [Trial("view", "tells", order={"resend": True})],
-    "Handlers.press": [Trial("edit", "changes", SETTINGS)],
+    "Handlers.press": [Trial("edit", "changes", ("", *SETTINGS))],
     "Handlers.press_all": [Trial("edit", "", SETTINGS)],
-    "Handlers.switch": [Trial("view", "tells", SETTINGS), Trial("edit", "changes", ("nuclei", "semantic", *SETTINGS[2:]))],
-    "Handlers.prompt": [Trial("edit", "changes", SETTINGS)],
-    "Handlers.take_truth": [Trial("edit", "changes", ("A FILE",))],
+    "Handlers.switch": [
+        Trial("view", "tells", ("", *SETTINGS)),
+        Trial("edit", "changes", ("", "nuclei", "semantic", *SETTINGS[2:])),
+    ],
+    "Handlers.prompt": [Trial("edit", "changes", ("", *SETTINGS))],
+    "Handlers.take_truth": [Trial("edit", "changes", ("", "A FILE"))],
     "Handlers.remove_truth": [Trial("edit", "changes")],
     "Handlers.edit": [
         Trial("edit", "changes", order=DO | {"do": "delete", "nuclei": [1]}),
         Trial("edit", "changes", order=DO | {"do": "clear"}),
     ],
     "Handlers.judge": [Trial("view", "", order=DO)],
-    "Handlers.compare": [Trial("view", "", ("generator",))],
+    "Handlers.compare": [Trial("view", "", ("", "generator"))],
     "Handlers.export": [Trial("view", "tells", order={"what": "zip"}), Trial("view", "tells", order={"what": "all"})],
     "Keeping.save": [Trial("edit", "changes", SAVING)],
     "Keeping.keep_both": [Trial("edit", "changes", SAVING)],
@@ -220,9 +223,15 @@ class Tab:
         """Runs a function of the page as for a click. Returns all that it answered, as one text."""
         function, given = self.page.fns[number], iter(values)
         inputs = [None if isinstance(c, gr.State) else next(given, c.value) for c in function.inputs]
-        event = gr.EventData(None, order) if order is not None else None
+        event = gr.EventData(None, {"picture": self.picture} | order) if order is not None else None
         with ThreadPoolExecutor(1) as thread:  # the browser tests leave a loop running in this one
             return thread.submit(asyncio.run, self._run(function, inputs, event)).result()
+
+    @property
+    def picture(self) -> str:
+        """What the canvas calls the picture shown."""
+        desk = DESKS.get(self.hash)
+        return desk.picture.id if desk and desk.pictures else ""
 
     def call(self, name: str, values: tuple = (), order: dict | None = None) -> str:
         """Runs the function of that name."""

@@ -13,7 +13,7 @@ import pytest
 
 from sac.cases import Case, Owner
 from sac.config import LIMITS, SegmentOptions
-from sac.errors import DeskError, ImageError
+from sac.errors import CaseError, DeskError, ImageError
 from sac.images import Image
 from sac.inference import edits
 from sac.inference.instances import from_mask
@@ -21,7 +21,7 @@ from sac.inference.session import Session
 from sac.prompts import Prompts
 from sac.ui import desk
 from sac.ui.canvas import strip
-from sac.ui.cases.work import hold, work_of
+from sac.ui.cases.work import check_saved, hold, work_of
 from sac.ui.desk import DESKS, THUMBNAIL, Desk, Picture
 from sac.ui.told import counted, summary, told
 
@@ -213,13 +213,57 @@ def test_all_tabs_together_hold_so_much_and_no_more(monkeypatch):
     assert names(other) == ["b", "c"]
 
 
+ADA = Owner("login:ada")
+
+
+def kept_as_case(picture: Picture, work=None) -> None:
+    case = Case("0123456789abcdef", "a", 0.0, 0.0, 1, "ada", 1, 100, "own", b"")
+    hold(picture, case, ADA, work or work_of(picture, ""))
+
+
 def test_what_is_edited_while_a_case_is_saved_is_not_saved_yet():
     picture = Picture.of(plain("a"))
     picture.begin(NUCLEI, squares((5, 5)))
     work = work_of(picture, "")
     picture.commit(picture.history.then(squares((5, 5), (25, 5))))  # before the case is on the disk
-    case, ada = Case("0123456789abcdef", "a", 0.0, 0.0, 1, "ada", 1, 100, "owner", b""), Owner("login:ada")
-    hold(picture, case, ada, work)
+    kept_as_case(picture, work)
     assert picture.is_unsaved
-    hold(picture, case, ada, work_of(picture, ""))
+    kept_as_case(picture)
     assert not picture.is_unsaved
+
+
+def test_all_that_a_case_keeps_counts_as_unsaved_while_it_does_not():
+    picture = Picture.of(plain("a"))
+    picture.begin(NUCLEI, squares((5, 5)))
+    kept_as_case(picture)
+    image, changes = picture.image, (
+        lambda: picture.begin(SEMANTIC, squares((5, 5))),
+        lambda: setattr(picture, "truth", np.ones((40, 60), np.int32)),
+        lambda: setattr(picture, "image", image.sized(0.25)),
+    )  # fmt: skip
+    for change in changes:
+        change()
+        picture.shown = NUCLEI  # whatever is shown
+        assert picture.is_unsaved
+        kept_as_case(picture)
+        assert not picture.is_unsaved
+    picture.commit(picture.history.then(squares((9, 9))))
+    assert picture.is_unsaved
+
+
+def test_a_case_is_not_opened_over_work_that_is_not_saved():
+    desk = desk_of("a", "b")
+    desk.picture.begin(NUCLEI, squares((5, 5)))
+    kept_as_case(desk.picture)
+    check_saved(desk, "0123456789abcdef")
+    desk.picture.commit(desk.picture.history.then(squares((9, 9))))
+    check_saved(desk, "fedcba9876543210")
+    check_saved(None, "0123456789abcdef")
+    desk.index = 1
+    with pytest.raises(CaseError, match="not saved yet: save it first, or close the image"):
+        check_saved(desk, "0123456789abcdef")
+
+
+def test_pictures_of_equal_pixels_and_other_shapes_are_told_apart():
+    wide, high = (Picture.of(plain("a", 7, *size)) for size in ((20, 30), (30, 20)))
+    assert wide.digest != high.digest and wide.digest == Picture.of(plain("b", 7, 20, 30)).digest

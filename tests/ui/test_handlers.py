@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import gc
 import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import gradio as gr
 import numpy as np
 import pytest
 
-from sac.cases import Owner
-from sac.errors import EditError
+from sac.config import LIMITS
+from sac.errors import DeskError, EditError
+from sac.ui import desk as desks
 from sac.ui import opening, work
-from sac.ui.cases.held import Held
 from sac.ui.desk import DESKS, Desk, at
+from sac.ui.handlers import Handlers
 from sac.ui.opening import forget
 from sac.ui.opening import seated as at_desk
 from sac.ui.orders import obey
@@ -32,38 +35,58 @@ def two(seated):
         DESKS.pop(name, None)
 
 
+@pytest.fixture
+def grace(monkeypatch):
+    """Waits until tabs that seem to be closed have had their time."""
+    monkeypatch.setattr(opening, "GRACE", 0.2)
+    return lambda: time.sleep(0.5)
+
+
 # Closing
 
 
-def test_a_closed_tabs_desk_is_emptied_and_only_that(two):
+def test_a_closed_tabs_desk_is_emptied_and_only_that(two, grace):
     closed, open_ = two
     forget(tab("one"))
+    grace()
     assert (closed.pictures, closed.index) == ([], 0)
     assert len(open_.pictures) == 1 and open_.picture.session is not None
     assert "one" not in DESKS and DESKS["other"] is open_
 
 
-def test_a_tab_without_a_desk_is_forgotten_in_silence(two):
+def test_a_tab_without_a_desk_is_forgotten_in_silence(two, grace):
     forget(tab("never seen"))
     forget(tab("one"))
     forget(tab("one"))
-    assert len(two[1].pictures) == 1
+    grace()
+    assert two[0].pictures == [] and len(two[1].pictures) == 1
 
 
-def test_a_tab_with_a_case_may_come_back(two, monkeypatch):
-    """Its user was asked whether to leave, and stayed."""
+@pytest.mark.parametrize("speaks", ["edits", "is turned", "brings files"])
+def test_a_tab_whose_connection_broke_may_come_back(two, grace, canvas, speaks):
     left, stays = two
-    monkeypatch.setattr(opening, "GRACE", 0.3)
-    for desk in two:
-        desk.picture.held = Held("id", Owner("ada"), "a case", 1, "own")
-        monkeypatch.setattr(type(desk), "close_over", lambda self: False)
-        monkeypatch.setattr(Held, "allow", lambda self, level: None)
-    forget(tab("one"))
-    forget(tab("other"))
-    assert left.picture and at(stays) is stays
-    time.sleep(0.6)
+    for name in ("one", "other"):
+        forget(tab(name))
+    if speaks == "edits":
+        at(stays)
+    elif speaks == "is turned":
+        opening.Opening(canvas).show(stays, gr.EventData(None, {}))
+    else:
+        at_desk(stays, tab("other"))
+    forget(tab("one"))  # what was said of it before counts no more
+    grace()
     assert left.pictures == [] and "one" not in DESKS
     assert stays.picture.session is not None and DESKS["other"] is stays
+
+
+def test_a_tab_that_was_left_makes_room_for_others(two, monkeypatch):
+    left, stays = two
+    monkeypatch.setattr(desks, "LIMITS", replace(LIMITS, desks=sum(desk.nbytes for desk in DESKS.values())))
+    with pytest.raises(DeskError, match="This server holds as many images as it can"):
+        stays.add([stays.picture.image])
+    forget(tab("one"))
+    stays.add([stays.picture.image])
+    assert left.pictures == [] and len(stays.pictures) == 2
 
 
 def test_a_tab_keeps_its_desk():
@@ -139,3 +162,33 @@ def test_two_desks_never_mix(two, seated, sessions):
             desk.picture.commit(desk.picture.history.undone())
         assert np.array_equal(desk.picture.session.labels, begun.labels)
         assert (desk.picture.session.points, desk.picture.session.rows) == (begun.points, begun.rows)
+
+
+# One desk, several threads
+
+
+def test_segmenting_all_holds_the_desk_in_no_thread_that_it_leaves(seated, canvas):
+    """Gradio takes each step of a handler in any thread, and ends it in yet another, where Cancel was pressed."""
+    desk = seated()
+    desk.add([desk.picture.image] * 2)
+    steps = Handlers(canvas).press_all(desk, "nuclei", "instances", "centroid", "both", 8, 4, 0.5, 0.1)
+    with ThreadPoolExecutor(1) as one, ThreadPoolExecutor(1) as other:
+        for thread in (one, one, other, one):
+            thread.submit(next, steps).result()
+        other.submit(steps.close).result()
+        for thread in (one, other):
+            assert thread.submit(desk.lock.acquire, timeout=1).result()
+            thread.submit(desk.lock.release).result()
+
+
+def test_an_edit_meant_for_a_picture_that_was_closed_is_done_to_none(two, canvas):
+    desk = two[0]
+    desk.add([desk.picture.image])
+    first, second = desk.pictures
+    second.begin(*((first.shown, first.session)))
+    desk.index = 0
+    opening.Opening(canvas).show(desk, gr.EventData(None, {"remove": first.id}))
+    order = {"do": "delete", "nuclei": [min(second.session.nuclei)], "picture": first.id, "answer": 1}
+    assert Handlers(canvas).edit(desk, gr.EventData(None, order))["said"] == "Show the image again first."
+    assert second.history.past == ()
+    assert Handlers(canvas).edit(desk, gr.EventData(None, order | {"picture": second.id}))["kind"] == "patch"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import zipfile
 
 import gradio as gr
@@ -108,13 +109,15 @@ def test_a_desk_holds_so_many_bytes_and_no_more(opening, tmp_path, monkeypatch):
     assert len(desk.pictures) == 2 and "GB" in words
 
 
-def test_what_came_out_of_a_zip_goes_when_the_tab_closes(opening, tmp_path):
+def test_what_came_out_of_a_zip_goes_when_the_tab_closes(opening, tmp_path, monkeypatch):
+    monkeypatch.setattr("sac.ui.opening.GRACE", 0.1)
     with zipfile.ZipFile(tmp_path / "one.zip", "w") as archive:
         archive.write(saved(tmp_path / "x.png", picture()), "x.png")
     desk, *_ = opened(opening, tmp_path / "one.zip")
     unpacked = desk.picture.image.source
     assert unpacked.is_file() and unpacked.parent == desk.room
     forget(TAB)
+    time.sleep(0.4)
     assert not unpacked.parent.exists()
 
 
@@ -124,11 +127,11 @@ def test_a_checkpoint_that_fits_is_chosen_until_the_visitor_chooses(opening, tmp
     desk, _, model, _, words, *_ = opening.files(None, [str(tissue)], TAB)
     assert model == "nuclei-he" and "stained" in words
     assert opening.files(desk, [str(dark)], TAB)[2] == "nuclei"
-    assert opening.show(desk, Asked(index=0))[-2] == "nuclei-he"
+    assert opening.show(desk, Asked(picture=desk.pictures[0].id))[-2] == "nuclei-he"
     opening.pick(desk, TAB)
     assert opening.files(desk, [str(dark)], TAB)[2] == gr.skip()
     segmented(desk)  # by nuclei, in instance mode
-    assert opening.show(desk, Asked(index=2))[-2:] == ("nuclei", "instances")
+    assert opening.show(desk, Asked(picture=desk.pictures[2].id))[-2:] == ("nuclei", "instances")
 
 
 def test_the_controls_show_what_there_is_to_choose(opening, stack, tmp_path):
@@ -150,7 +153,7 @@ def test_the_controls_show_what_there_is_to_choose(opening, stack, tmp_path):
 def test_another_channel_and_plane_take_the_place_of_an_untouched_picture(opening, stack):
     path, values = stack
     desk, *_ = opened(opening, path)
-    value, words, *_ = opening.part(desk, 1, 3, 0.5, "")
+    value, words, *_ = opening.part(desk, "", 1, 3, 0.5, "")
     image = desk.picture.image
     assert (
         len(desk.pictures) == 1
@@ -158,40 +161,40 @@ def test_another_channel_and_plane_take_the_place_of_an_untouched_picture(openin
         and np.array_equal(image.values[..., 0], values[2, 0])
     )
     assert value["name"] == "stack.ome.tif (channel 1, plane 3)" and "GFP" in words
-    opening.part(desk, -1, 3, 0.5, "")
+    opening.part(desk, "", -1, 3, 0.5, "")
     assert desk.picture.image.channel == -1 and "colours" in " ".join(desk.picture.image.notes)
 
 
 def test_work_on_a_picture_stays_when_another_part_of_its_file_is_shown(opening, stack):
     desk, *_ = opened(opening, stack[0])
     segmented(desk)
-    opening.part(desk, 1, 2, 0.5, "")
+    opening.part(desk, "", 1, 2, 0.5, "")
     assert len(desk.pictures) == 2 and desk.index == 1
     assert desk.pictures[0].session is not None and desk.picture.session is None
 
 
 def test_a_choice_that_is_sent_twice_is_carried_out_once(opening, stack):
     desk, *_ = opened(opening, stack[0])
-    opening.part(desk, 1, 2, 0.5, "")
+    opening.part(desk, "", 1, 2, 0.5, "")
     chosen = desk.picture
-    assert opening.part(desk, 1, 2, 0.5, "") == (gr.skip(),) * 8 and desk.picture is chosen
+    assert opening.part(desk, "", 1, 2, 0.5, "") == (gr.skip(),) * 8 and desk.picture is chosen
 
 
 def test_a_picture_that_is_being_segmented_is_not_replaced(opening, stack):
     desk, *_ = opened(opening, stack[0])
     desk.picture.busy = True
-    opening.part(desk, 1, 2, 0.5, "")
+    opening.part(desk, "", 1, 2, 0.5, "")
     assert len(desk.pictures) == 2 and desk.index == 1
 
 
 def test_the_size_of_a_pixel_is_taken_and_the_work_stays(opening, stack):
     desk, *_ = opened(opening, stack[0])
     segmented(desk)
-    value, *_ = opening.part(desk, 2, 2, 0.25, "")
+    value, *_ = opening.part(desk, "", 2, 2, 0.25, "")
     assert len(desk.pictures) == 1 and desk.picture.image.microns == 0.25 and value["microns"] == 0.25
     told = desk.picture.result().about()
     assert told["micrometres_per_pixel"] == 0.25 and any("0.25" in note for note in told["notes"])
-    opening.part(desk, 2, 2, 0.4, "")
+    opening.part(desk, "", 2, 2, 0.4, "")
     assert [note for note in desk.picture.result().about()["notes"] if "as the user says" in note] == [
         "a pixel is 0.4 µm, as the user says"
     ]
@@ -206,14 +209,14 @@ def test_what_is_not_there_is_refused_and_the_picture_stays(opening, stack, chan
     desk, *_ = opened(opening, stack[0])
     before = desk.picture
     with pytest.raises(gr.Error, match=word):
-        opening.part(desk, channel, plane, microns, region)
+        opening.part(desk, "", channel, plane, microns, region)
     assert desk.pictures == [before]
 
 
 def test_a_typed_region_is_opened(opening, stack):
     path, values = stack
     desk, *_ = opened(opening, path)
-    opening.part(desk, 2, 2, 0.5, "5, 4, 12, 10")
+    opening.part(desk, "", 2, 2, 0.5, "5, 4, 12, 10")
     assert np.array_equal(desk.picture.image.values[..., 1], values[1, 1, 4:14, 5:17])
 
 
@@ -221,7 +224,7 @@ def test_a_file_that_is_gone_is_said(opening, stack):
     desk, *_ = opened(opening, stack[0])
     stack[0].unlink()
     with pytest.raises(gr.Error, match="no longer here"):
-        opening.part(desk, 1, 2, 0.5, "")
+        opening.part(desk, "", 1, 2, 0.5, "")
 
 
 def preview_of(opening, slide, monkeypatch):
@@ -239,7 +242,7 @@ def preview_of(opening, slide, monkeypatch):
 
 def test_a_rectangle_on_a_preview_opens_what_lies_below_it(opening, slide, monkeypatch):
     desk = preview_of(opening, slide, monkeypatch)
-    value, *_ = opening.region(desk, Asked(index=0, box=[10, 20, 42, 36]))
+    value, *_ = opening.region(desk, Asked(picture=desk.picture.id, box=[10, 20, 42, 36]))
     image = desk.picture.image
     assert value["kind"] == "full" and len(desk.pictures) == 2 and desk.index == 1
     assert image.view.region == (40, 80, 128, 64) and np.array_equal(image.pixels, slide[1][80:144, 40:168])
@@ -247,13 +250,13 @@ def test_a_rectangle_on_a_preview_opens_what_lies_below_it(opening, slide, monke
 
 
 @pytest.mark.parametrize(
-    "order", [{"index": 0}, {"index": 0, "box": "x"}, {"index": 0, "box": [0, 0, float("nan"), 1]}, {"box": [0, 0, 9, 9]},
-              {"index": 5, "box": [0, 0, 9, 9]}, "no object"]
+    "order", [{"picture": "shown"}, {"picture": "shown", "box": "x"}, {"box": [0, 0, 9, 9]}, "no object",
+              {"picture": "shown", "box": [0, 0, float("nan"), 1]}, {"picture": "0", "box": [0, 0, 9, 9]}]
 )  # fmt: skip
 def test_an_order_for_a_region_is_not_trusted(opening, slide, monkeypatch, order):
     desk = preview_of(opening, slide, monkeypatch)
     asked = Asked()
-    asked._data = order
+    asked._data = order if order == "no object" else order | ({"picture": desk.picture.id} if "shown" in order.values() else {})
     value, *rest = opening.region(desk, asked)
     assert value["kind"] == "said" and value["warns"] and len(desk.pictures) == 1 and len(rest) == 7
 
@@ -265,9 +268,35 @@ def test_a_preview_has_no_result(opening, slide, monkeypatch):
     assert opening.canvas.full(desk)["slide"] == {"width": 768, "height": 1024, "downsample": 4.0}
 
 
+# Which picture is meant: the browser's view of the row may be older than the desk's
+
+
+def test_a_second_click_on_the_cross_closes_nothing_more(opening, tmp_path):
+    desk, *_ = opened(opening, *(saved(tmp_path / f"{name}.png", picture()) for name in "abcd"))
+    first, second, third, fourth = desk.pictures
+    for away in (first, first, second):
+        opening.show(desk, Asked(remove=away.id))
+    assert desk.pictures == [third, fourth]
+    opening.show(desk, Asked(picture=first.id, remove=0))
+    assert desk.pictures == [third, fourth] and desk.picture is third
+
+
+def test_what_was_chosen_for_one_picture_is_not_done_to_another(opening, stack, tmp_path):
+    """Another was turned to before it was its turn."""
+    desk, *_ = opened(opening, stack[0], saved(tmp_path / "b.png", picture()))
+    first, second = desk.pictures
+    desk.index = 1
+    opening.part(desk, first.id, 2, 2, 0.25, "")
+    assert (first.image.microns, second.image.microns) == (0.25, None)
+    opening.part(desk, first.id, 1, 2, 0.25, "")
+    assert desk.pictures[1] is second and desk.pictures[0].image.channel == 1 and desk.index == 0
+    opening.part(desk, first.id, 2, 2, 0.5, "")  # it has gone: the one in its place is another
+    assert desk.pictures[0].image.channel == 1 and second.image.microns is None
+
+
 def test_no_desk_is_no_error(opening):
-    value, *rest = opening.show(None, Asked(index=3))
+    value, *rest = opening.show(None, Asked(picture="3"))
     assert value == {"rev": 0} and len(rest) == 9
     with pytest.raises(gr.Error, match="no image yet"):
-        opening.part(None, -1, 1, None, "")
-    assert opening.region(Desk(), Asked(index=0, box=[0, 0, 1, 1]))[0]["kind"] == "said"
+        opening.part(None, "", -1, 1, None, "")
+    assert opening.region(Desk(), Asked(picture="0", box=[0, 0, 1, 1]))[0]["kind"] == "said"

@@ -61,6 +61,7 @@ class SegCanvas(gr.HTML):
         height, width = picture.image.size
         inline = picture.held is not None
         value |= {
+            "picture": picture.id,
             "name": picture.image.title,
             "width": width,
             "height": height,
@@ -122,6 +123,7 @@ def strip(desk: Desk) -> list[Value]:
     """The desk's pictures in a row, each with its state."""
     return [
         {
+            "picture": picture.id,
             "name": picture.image.title,
             "state": picture.state,
             "nuclei": len(picture.session.nuclei) if picture.session else None,

@@ -100,7 +100,7 @@ function placeNote() {
   note.style.top = `${Math.max(8, Math.min(view.clientHeight - note.offsetHeight - 8, y - 8))}px`
 }
 
-const comment = order => trigger('comment', { ...order, index: shown.index })
+const comment = order => trigger('comment', { ...order, picture: shown.id })
 
 function addComment() {
   const text = note.querySelector('textarea').value.trim()
@@ -128,7 +128,7 @@ function noteHere() {
 }
 
 function loadCase(value) {
-  if (!shown || shown.index !== value.of) return
+  if (!shown || shown.id !== value.of) return
   if (value.case?.version !== shown.case?.version) written = false
   shown.case = value.case
   refreshCase()
@@ -145,7 +145,7 @@ function placeCase() {
 // Another picture, or the same as another case or version: the panel on the left follows.
 let told = ''
 function followCase() {
-  const now = [shown?.index, shown?.name, shown?.case?.name, shown?.case?.version, cards.length].join('\n')
+  const now = [shown?.id, shown?.name, shown?.case?.name, shown?.case?.version, cards.length].join('\n')
   if (now === told) return
   told = now
   written = false

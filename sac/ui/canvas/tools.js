@@ -161,7 +161,7 @@ function measured(box) {
 function openRegion(box) {
   say('Reading the region …')
   view.classList.add('sac-busy')
-  trigger('region', { index: shown.index, box: spread(box) })
+  trigger('region', { picture: shown.id, box: spread(box) })
 }
 
 function pinch(id, px, py) {
@@ -287,7 +287,7 @@ document.addEventListener('keyup', event => { if (event.key === ' ') { space = f
 
 // The strip of images.
 function turn(direction) {
-  if (cards.length > 1) trigger('show', { index: (at + direction + cards.length) % cards.length })
+  if (cards.length > 1) trigger('show', { picture: cards[(at + direction + cards.length) % cards.length].picture })
 }
 
 let cards = [], at = 0
@@ -308,12 +308,12 @@ function showStrip(value) {
     name.textContent = show.title = card.name
     state.textContent = card.nuclei === null ? card.state : `${card.nuclei} ${card.sought}${card.state === 'edited' ? ' · edited' : ''}`
     show.append(picture, name, state)
-    show.addEventListener('click', () => trigger('show', { index }))
+    show.addEventListener('click', () => trigger('show', { picture: card.picture }))
     away.className = 'sac-remove'
     away.textContent = '×'
     away.title = 'Close this image and the work on it'
     away.setAttribute('aria-label', `Close ${card.name}`)
-    away.addEventListener('click', () => trigger('show', { remove: index }))
+    away.addEventListener('click', () => trigger('show', { remove: card.picture }))
     holder.append(show, away)
     return holder
   }))

@@ -5,7 +5,7 @@ const PATIENCE = 20000   // milliseconds, after which an answer counts as lost a
 
 function ask(order) {
   if (!shown?.nuclei || (order.do !== 'judge' && !canEdit())) return
-  orders.push({ ...order, answer: ++counted, index: shown.index })
+  orders.push({ ...order, answer: ++counted, picture: shown.id })
   next()
 }
 
@@ -53,7 +53,7 @@ async function loadFull(value) {
   } else {
     const picture = same ? shown.picture : await fetch(value.image.url).then(r => r.blob()).then(createImageBitmap)
     const { width, height } = value
-    const next = { ...value, image: value.image.url, picture, mistakes: null }
+    const next = { ...value, id: value.picture, image: value.image.url, picture, mistakes: null }
     next.labels = value.labels ? await fetched(value.labels) : null
     if (next.labels) {
       next.fill = sheetOf(width, height)
@@ -95,7 +95,7 @@ async function loadPatch(value) {
 }
 
 async function loadRival(value) {
-  if (value.of !== shown?.index) return   // another picture was opened meanwhile
+  if (value.of !== shown?.id) return   // another picture was opened meanwhile
   const labels = await fetched(value.labels)
   const fill = sheetOf(shown.width, shown.height), outline = sheetOf(shown.width, shown.height)
   paintLabels(labels, shown.width, shown.height, fill, outline)
@@ -138,6 +138,7 @@ function refresh(rev) {
   const nuclei = shown?.nuclei ? Object.keys(shown.nuclei).length : 0
   if (shown) { shown.rev = rev; shown.edge = null; view.dataset.width = shown.width; view.dataset.height = shown.height }
   const [positive, negative] = countPoints()
+  view.dataset.picture = shown?.id ?? ''   // which the buttons beside the canvas mean
   view.dataset.nuclei = nuclei
   view.dataset.points = positive + negative
   const work = shown?.nuclei, open = uncertain().length

@@ -13,7 +13,7 @@ from sac.errors import CaseChanged, CaseError, EditError, SacError
 from sac.ui.canvas import SegCanvas, Value, case_of
 from sac.ui.cases.held import Held, cases
 from sac.ui.cases.panel import PANEL, shown
-from sac.ui.cases.work import hold, lay, work_of
+from sac.ui.cases.work import check_saved, hold, lay, work_of
 from sac.ui.desk import Desk, Picture, at
 from sac.ui.errors import shows_errors
 from sac.ui.opening import EVERYTHING, Opening, seated
@@ -55,6 +55,7 @@ class Keeping:
     def version(self, desk: Desk | None, number: int | None) -> tuple:
         """Another version of the case, on the desk."""
         held = _held(at(desk).picture)
+        check_saved(desk, held.id)
         lay(desk, held.id, held.who, number)
         return *self.bring.everything(desk), *shown(desk)
 
@@ -67,7 +68,7 @@ class Keeping:
         order = order_of(event)
         try:
             picture = at(desk, "edit").picture
-            if order.get("index") != desk.index:
+            if order.get("picture") != picture.id:
                 raise EditError("Show the image again first.")
             said = _commented(_held(picture), order, _signed(author, request))
             return self._told(desk, picture, said)
@@ -121,7 +122,7 @@ class Keeping:
         return {
             "rev": desk.rev,
             "kind": "case",
-            "of": desk.index,
+            "of": picture.id,
             "case": case_of(picture),
             "said": said,
             "at": time.time(),

@@ -16,7 +16,7 @@ from sac.errors import CaseError
 from sac.export import safe_stem
 from sac.ui.cases.held import cases
 from sac.ui.cases.panel import PANEL, shown
-from sac.ui.cases.work import lay
+from sac.ui.cases.work import check_saved, lay
 from sac.ui.desk import Desk
 from sac.ui.errors import as_text, shows_errors
 from sac.ui.models import told_to_others
@@ -76,6 +76,7 @@ class Shelving:
         rest = tuple(gr.skip() for _ in range(EVERYTHING + PANEL))
         if do == "open":
             desk = seated(desk, request)
+            check_saved(desk, case)
             lay(desk, case, who)
             return desk, gr.Tabs(selected=FIRST), _shelf(who), *self.opening.everything(desk), *shown(desk)
         if do == "download":

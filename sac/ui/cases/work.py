@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from sac.cases import Case, Who, Work
-from sac.errors import ImageError
+from sac.errors import CaseError, ImageError
 from sac.inference.history import History
 from sac.ui.cases.held import Held, cases
-from sac.ui.desk import PREVIEW, Desk, Picture
+from sac.ui.desk import PREVIEW, Desk, Kept, Picture
 from sac.ui.models import title
 
 
@@ -36,7 +36,13 @@ def lay(desk: Desk, id: str, who: Who, version: int | None = None) -> Picture:
     return picture
 
 
+def check_saved(desk: Desk | None, id: str) -> None:
+    """Raises CaseError where the case lies on the desk with work that is not saved: opening it would throw that away."""
+    if any(picture.held and picture.held.id == id and picture.is_unsaved for picture in (desk.pictures if desk else ())):
+        raise CaseError("There is work on this case that is not saved yet: save it first, or close the image.")
+
+
 def hold(picture: Picture, case: Case, who: Who, work: Work, version: int | None = None) -> None:
     """The case has the picture as `work` is, as of `version` or the latest. What was done on it since is not kept yet."""
     picture.held = Held(case.id, who, case.name, version or case.version, case.level, work.notes)
-    picture.kept = work.sessions.get(work.shown)
+    picture.kept = Kept(work.sessions, work.truth, work.image.microns)
