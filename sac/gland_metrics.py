@@ -49,9 +49,10 @@ def _object_dice(overlap: Overlap) -> float:
 
     w_i = |S_i| / sum_k |S_k|, and v_j likewise of G. An object without a counterpart has a Dice of 0.
     """
-    dice = 2 * overlap.shared / (overlap.true_areas[:, None] + overlap.found_areas)
-    of_true = np.take_along_axis(dice, overlap.shared.argmax(axis=1)[:, None], axis=1).ravel()
-    of_found = np.take_along_axis(dice, overlap.shared.argmax(axis=0)[None], axis=0).ravel()
+    shared = overlap.matrix(overlap.pixels)
+    dice = 2 * shared / (overlap.true_areas[:, None] + overlap.found_areas)
+    of_true = np.take_along_axis(dice, shared.argmax(axis=1)[:, None], axis=1).ravel()
+    of_found = np.take_along_axis(dice, shared.argmax(axis=0)[None], axis=0).ravel()
     return _both_ways(overlap, of_true, of_found)
 
 
@@ -62,8 +63,9 @@ def _object_f1(overlap: Overlap) -> float:
     the true objects less the true positives. The paper says "at least 50 %": the contest's code counts what is more,
     so that two halves of one object are not two of it.
     """
-    counterparts = overlap.shared.argmax(axis=0)
-    hits = int(np.count_nonzero(2 * overlap.shared.max(axis=0) > overlap.true_areas[counterparts]))
+    shared = overlap.matrix(overlap.pixels)
+    counterparts = shared.argmax(axis=0)
+    hits = int(np.count_nonzero(2 * shared.max(axis=0) > overlap.true_areas[counterparts]))
     return 2 * hits / (len(overlap.true_areas) + len(overlap.found_areas))
 
 
@@ -73,16 +75,17 @@ def _object_hausdorff(overlap: Overlap, true: list[_Object], seen: list[_Object]
     H is the Hausdorff distance of all pixels' centres. An object without a counterpart is held against the one of the
     other map for which H is least.
     """
+    shared = overlap.matrix(overlap.pixels)
 
     @cache
     def distance(row: int, column: int) -> float:
         return max(true[row].reach(seen[column]), seen[column].reach(true[row]))
 
     def of_true(row: int) -> float:
-        return _nearest(overlap.shared[row], true[row], seen, lambda column: distance(row, column))
+        return _nearest(shared[row], true[row], seen, lambda column: distance(row, column))
 
     def of_found(column: int) -> float:
-        return _nearest(overlap.shared[:, column], seen[column], true, lambda row: distance(row, column))
+        return _nearest(shared[:, column], seen[column], true, lambda row: distance(row, column))
 
     return _both_ways(overlap, [of_true(n) for n in range(len(true))], [of_found(n) for n in range(len(seen))])
 

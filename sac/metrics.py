@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import maximum_bipartite_matching
 
 THRESHOLDS = np.arange(50, 100, 5) / 100
 """IoU from which a pair counts as found, for mSA."""
@@ -60,14 +61,20 @@ def pixel_iou(truth: np.ndarray, found: np.ndarray) -> float:
 
 def iou_matrix(truth: np.ndarray, found: np.ndarray) -> np.ndarray:
     """IoU of each true nucleus (rows) with each found one (columns), in the order of their numbers."""
-    return Overlap.between(truth, found).iou
+    overlap = Overlap.between(truth, found)
+    return overlap.matrix(overlap.ious)
 
 
 @dataclass(frozen=True)
 class Overlap:
-    """How R true and C found nuclei overlap: shared pixels (R, C), areas and numbers (R,) and (C,)."""
+    """How R true and C found nuclei overlap: areas and numbers (R,) and (C,), and the P pairs that share pixels.
 
-    shared: np.ndarray
+    pairs (P, 2): positions of a true and a found nucleus, in order; pixels (P,): how many they share. There are hardly
+    more pairs than nuclei: what is not overlapping is not kept.
+    """
+
+    pairs: np.ndarray
+    pixels: np.ndarray
     true_areas: np.ndarray
     found_areas: np.ndarray
     true_numbers: np.ndarray
@@ -77,33 +84,39 @@ class Overlap:
     def between(cls, truth: np.ndarray, found: np.ndarray) -> Overlap:
         if truth.shape != found.shape:
             raise ValueError(f"label maps of {truth.shape} and {found.shape} cannot be compared")
+        truth, found, lengths = _runs(truth.ravel(), found.ravel())
         rows, row = np.unique(truth, return_inverse=True)
         columns, column = np.unique(found, return_inverse=True)
-        counts = np.bincount(row.ravel() * len(columns) + column.ravel(), minlength=len(rows) * len(columns))
-        counts = counts.reshape(len(rows), len(columns))
-        nuclei = np.ix_(rows != 0, columns != 0)
+        counts = coo_array((lengths, (row, column)), shape=(len(rows), len(columns))).tocsr()
         areas = counts.sum(axis=1)[rows != 0], counts.sum(axis=0)[columns != 0]
-        return cls(counts[nuclei], *areas, rows[rows != 0], columns[columns != 0])
+        shared = counts[rows != 0][:, columns != 0].sorted_indices().tocoo()
+        return cls(np.stack(shared.coords, axis=1), shared.data, *areas, rows[rows != 0], columns[columns != 0])
 
     @property
-    def union(self) -> np.ndarray:
-        return self.true_areas[:, None] + self.found_areas[None] - self.shared
+    def unions(self) -> np.ndarray:
+        """Pixels of either nucleus of each pair (P,)."""
+        return self.true_areas[self.pairs[:, 0]] + self.found_areas[self.pairs[:, 1]] - self.pixels
 
     @property
-    def iou(self) -> np.ndarray:
-        return self.shared / np.maximum(self.union, 1)
+    def ious(self) -> np.ndarray:
+        """IoU of each pair (P,)."""
+        return self.pixels / self.unions
 
-    def matches(self, threshold: float) -> tuple[np.ndarray, np.ndarray]:
-        """Pairs (rows, columns) of IoU >= threshold, one to one, as many as possible (Hungarian assignment)."""
-        iou = self.iou
-        enough = iou >= threshold
-        rows, columns = linear_sum_assignment(-(enough + iou / (2 * max(1, min(iou.shape)))))
-        valid = enough[rows, columns]
-        return rows[valid], columns[valid]
+    def matrix(self, values: np.ndarray) -> np.ndarray:
+        """Values of the pairs (P,) as (R, C), 0 where nothing overlaps: for pictures of few nuclei."""
+        whole = np.zeros((len(self.true_areas), len(self.found_areas)), values.dtype)
+        whole[tuple(self.pairs.T)] = values
+        return whole
 
     def counts(self, threshold: float) -> tuple[int, int, int]:
-        """True positives, false positives, false negatives."""
-        hits = len(self.matches(threshold)[0])
+        """True positives, false positives, false negatives: pairs of IoU >= threshold, one to one, as many as possible.
+
+        Above an IoU of one half there is nothing to choose; at one half, a nucleus may have two equal partners.
+        """
+        enough = self.pairs[self.ious >= threshold]
+        size = len(self.true_areas), len(self.found_areas)
+        graph = coo_array((np.ones(len(enough), bool), tuple(enough.T)), shape=size).tocsr()
+        hits = int(np.count_nonzero(maximum_bipartite_matching(graph) >= 0))
         return hits, len(self.found_areas) - hits, len(self.true_areas) - hits
 
     def f1(self, threshold: float) -> float:
@@ -122,9 +135,9 @@ class Overlap:
 
     def panoptic_quality(self) -> float:
         """Sum of the IoUs above .5, over TP + FP/2 + FN/2 (Kirillov et al. 2019), of one image."""
-        rows, columns = np.nonzero(self.iou > 0.5)
+        ious = self.ious
         total = len(self.true_areas) + len(self.found_areas)
-        return _share(2 * float(self.iou[rows, columns].sum()), total)
+        return _share(2 * float(ious[ious > 0.5].sum()), total)
 
     def aji(self) -> float:
         """Aggregated Jaccard index (Kumar et al. 2017).
@@ -134,13 +147,12 @@ class Overlap:
         """
         if not len(self.true_areas) or not len(self.found_areas):
             return 1.0 if len(self.true_areas) == len(self.found_areas) else 0.0
-        best = self.iou.argmax(axis=1)
-        rows = np.arange(len(best))
-        touched = self.shared[rows, best] > 0
-        shared = self.shared[rows, best].sum()
-        union = np.where(touched, self.union[rows, best], self.true_areas).sum()
-        unused = np.setdiff1d(np.arange(len(self.found_areas)), best[touched])
-        return float(shared / (union + self.found_areas[unused].sum()))
+        order = np.lexsort((-self.ious, self.pairs[:, 0]))
+        touched, first = np.unique(self.pairs[order, 0], return_index=True)
+        best = order[first]
+        union = self.unions[best].sum() + np.delete(self.true_areas, touched).sum()
+        unused = np.delete(self.found_areas, self.pairs[best, 1])
+        return float(self.pixels[best].sum() / (union + unused.sum()))
 
 
 @dataclass(frozen=True)
@@ -159,13 +171,22 @@ class Mistakes:
     def between(cls, truth: np.ndarray, found: np.ndarray) -> Mistakes:
         """Raises ValueError where the maps' sizes differ."""
         overlap = Overlap.between(truth, found)
-        matched = overlap.iou > 0.5
-        held = overlap.shared > overlap.true_areas[:, None] / 2
-        merged = held.sum(axis=0) >= 2
-        missed = ~matched.any(axis=1) & ~held[:, merged].any(axis=1)
-        extra = ~matched.any(axis=0) & ~merged
+        row, column = overlap.pairs.T
+        matched, held = overlap.ious > 0.5, overlap.pixels > overlap.true_areas[row] / 2
+        merged = np.bincount(column[held], minlength=len(overlap.found_areas)) >= 2
+        missed, extra = np.ones(len(overlap.true_areas), bool), ~merged
+        missed[row[matched | (held & merged[column])]] = False
+        extra[column[matched]] = False
         numbers = (overlap.true_numbers[missed], overlap.found_numbers[extra], overlap.found_numbers[merged])
         return cls(*(tuple(n.tolist()) for n in numbers))
+
+
+def _runs(truth: np.ndarray, found: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Two rows of pixels (N,) as the values of runs in which neither changes, and the runs' lengths."""
+    begins = np.ones(len(truth), bool)
+    begins[1:] = (truth[1:] != truth[:-1]) | (found[1:] != found[:-1])
+    first = np.flatnonzero(begins)
+    return truth[first], found[first], np.diff(first, append=len(truth))
 
 
 def _share(part: float, whole: float) -> float:

@@ -1,12 +1,14 @@
 """Scores: values worked out by hand, a second implementation from the definitions, and invariants."""
 
 import json
+import tracemalloc
 from fractions import Fraction
 
 import numpy as np
 import pytest
+from scipy.optimize import linear_sum_assignment
 
-from sac.metrics import Mistakes, iou_matrix, score
+from sac.metrics import THRESHOLDS, Mistakes, iou_matrix, score
 
 
 def square(shape, *corners, side=10, first=1):
@@ -193,6 +195,94 @@ def test_all_but_aji_are_symmetric(seed):
     one, other = (score(*pair).to_json() for pair in (random_pair(seed), random_pair(seed)[::-1]))
     del one["aji"], other["aji"]
     assert one == pytest.approx(other)
+
+
+# And once more from matrices of all true times all found nuclei: the same numbers, to the bit.
+
+
+def dense(truth, found):
+    """Shared pixels and unions of every pair (R, C), and the areas of either."""
+    true, seen = (np.unique(labels[labels > 0]) for labels in (truth, found))
+    inside = true[:, None] == truth.ravel(), seen[:, None] == found.ravel()
+    areas, found_areas = (part.sum(axis=1) for part in inside)
+    shared = inside[0].astype(int) @ inside[1].T.astype(int)
+    return shared, areas[:, None] + found_areas - shared, areas, found_areas
+
+
+def dense_scores(truth, found):
+    shared, union, areas, found_areas = dense(truth, found)
+    iou, total = shared / union, sum(shared.shape)
+    hits = []
+    for enough in (iou >= t for t in THRESHOLDS):
+        hits.append(int(enough[linear_sum_assignment(enough, maximize=True)].sum()))
+    precisions = [h / (total - h) if total else 1.0 for h in hits]
+    return {
+        "aji": dense_aji(iou, shared, union, areas, found_areas),
+        "pq": 2 * float(iou[iou > 0.5].sum()) / total if total else 1.0,
+        "f1": 2 * hits[0] / total if total else 1.0,
+        "ap50": precisions[0],
+        "msa": float(np.mean(precisions)),
+    }
+
+
+def dense_aji(iou, shared, union, areas, found_areas):
+    if not iou.size:
+        return float(iou.shape == (0, 0))
+    best = np.arange(len(iou)), iou.argmax(axis=1)
+    touched = shared[best] > 0
+    unused = np.delete(found_areas, best[1][touched])
+    return float(shared[best].sum() / (np.where(touched, union[best], areas).sum() + unused.sum()))
+
+
+def dense_mistakes(truth, found):
+    shared, union, areas, _ = dense(truth, found)
+    matched, held = shared / union > 0.5, shared > areas[:, None] / 2
+    merged = held.sum(axis=0) >= 2
+    missed = ~matched.any(axis=1) & ~held[:, merged].any(axis=1)
+    true, seen = (np.unique(labels[labels > 0]) for labels in (truth, found))
+    told = true[missed], seen[~matched.any(axis=0) & ~merged], seen[merged]
+    return Mistakes(*(tuple(numbers.tolist()) for numbers in told))
+
+
+def random_blocks(seed):
+    """Small patches of few numbers: ties, nuclei in pieces, and such as share nothing."""
+    rng = np.random.default_rng(seed)
+    size, most = rng.integers(1, 9, 2), rng.integers(1, 30)
+    truth = rng.integers(0, most + 1, size) * rng.integers(0, 2, size)
+    changed = rng.integers(0, most + 1, size) * rng.integers(0, 2, size)
+    found = np.where(rng.random(size) < rng.random(), truth, changed)
+    return tuple(labels.repeat(2, axis=1).astype(np.int32) for labels in (truth, found))
+
+
+def random_halves(seed):
+    """Two neighbours as they are, as one, in halves, one of them in halves, or missed: IoUs of one half."""
+    rng = np.random.default_rng(seed)
+    ways = np.array([(1, 1, 2, 2), (1, 1, 1, 1), (1, 2, 3, 4), (1, 2, 3, 3), (0, 0, 0, 0)])
+    chosen = ways[rng.integers(0, len(ways), 12)]
+    found = np.where(chosen, chosen + 4 * np.arange(12)[:, None], 0).reshape(4, 12)
+    truth = np.arange(1, 25).reshape(4, 6).repeat(2, axis=1)
+    return tuple(labels.repeat(3, axis=0).repeat(3, axis=1).astype(np.int32) for labels in (truth, found))
+
+
+@pytest.mark.parametrize("pair", [random_pair, random_blocks, random_halves])
+def test_scores_and_mistakes_are_those_of_whole_matrices(pair):
+    for seed in range(200):
+        truth, found = pair(seed)
+        scores = score(truth, found).to_json()
+        assert {name: scores[name] for name in ("aji", "pq", "f1", "ap50", "msa")} == dense_scores(truth, found)
+        assert Mistakes.between(truth, found) == dense_mistakes(truth, found)
+
+
+def test_only_what_overlaps_is_kept():
+    """Of 2,500 nuclei on either map a matrix of all pairs would take 50 MB."""
+    truth = np.arange(1, 2501, dtype=np.int32).reshape(50, 50).repeat(6, axis=0).repeat(6, axis=1)
+    tracemalloc.start()
+    try:
+        score(truth, np.roll(truth, 1, axis=1))
+        Mistakes.between(truth, np.roll(truth, 1, axis=1))
+        assert tracemalloc.get_traced_memory()[1] < 8 * 2**20
+    finally:
+        tracemalloc.stop()
 
 
 # Mistakes, by number.
