@@ -1,15 +1,17 @@
 """Undo and redo, to the bit, and the memory they keep."""
 
+import sys
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from sac.config import LIMITS
+from sac.config import LIMITS, SegmentOptions
 from sac.errors import EditError
 from sac.inference import edits, history
-from sac.inference.history import History, Step, changed
-from sac.inference.session import Session
+from sac.inference.history import ENTRY, History, Step, changed
+from sac.inference.session import Nucleus, Point, Row, Session
 
 
 def same(one: Session, other: Session) -> bool:
@@ -67,15 +69,53 @@ def test_a_step_keeps_the_window_that_differs(field):
     step = Step.between(field, edits.deleted(field, [2]))
     assert step.window == (slice(10, 20), slice(30, 40))
     assert (step.before.labels == 2).all() and not step.after.labels.any()
-    assert step.nbytes == 2 * 100 * 4  # two maps of 10 x 10 pixels of 4 bytes
+    assert step.before.labels.nbytes == step.after.labels.nbytes == 100 * 4  # 10 x 10 pixels of 4 bytes
 
 
 def test_a_step_that_changes_no_pixel_keeps_none(field):
     step = Step.between(field, edits.accepted(field, 2))
-    assert step.nbytes == 0
+    assert step.before.labels.nbytes == step.after.labels.nbytes == 0
     undone = History(field).then(edits.accepted(field, 2)).undone()
     assert np.array_equal(undone.now.labels, field.labels) and not undone.now.nuclei[2].accepted
     assert undone.redone().now.nuclei[2].accepted
+
+
+def test_a_step_costs_its_pixels_and_what_it_says_anew(field):
+    assert Step.between(field, replace(field, notes=("another",))).nbytes == 0
+    assert Step.between(field, replace(field, points=dict(field.points))).nbytes == sys.getsizeof(field.points)
+    accepted = edits.accepted(field, 2)
+    assert Step.between(field, accepted).nbytes == sys.getsizeof(accepted.nuclei) + ENTRY
+    empty = edits.cleared(field)
+    assert Step.between(field, empty).nbytes == 2 * 40 * 60 * 4 + 3 * sys.getsizeof({})
+    assert Step.between(empty, accepted).nbytes > 2 * 40 * 60 * 4 + ENTRY * (3 + 4 + 4)
+
+
+def many(count: int) -> Session:
+    """A small map that is said to hold very many nuclei."""
+    nuclei = {n: Nucleus((n, 300, n + 500, 900), 1000 + n, n / 2e4, n / 3e4) for n in range(1, count + 1)}
+    points = {n: Point(n + 0.25, n + 0.75, 1) for n in nuclei}
+    rows = {n: Row(((n, 1), *((n + k, 0) for k in range(1000, 1004)))) for n in nuclei}
+    return Session(np.zeros((10, 10), np.int32), SegmentOptions(), nuclei, points, rows, count)
+
+
+@pytest.mark.parametrize("edit", [lambda session, n: edits.accepted(session, n), lambda session, n: many(2000)])
+def test_what_is_counted_is_about_what_is_held(edit):
+    """Nuclei accepted one by one, of each time one differs; and segmentations, which have nothing in common."""
+    past = History(many(2000))
+    tracemalloc.start()
+    for number in range(1, 21):
+        past = past.then(edit(past.now, number))
+    held = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    assert 0.7 * held < sum(step.nbytes for step in past.past) < 1.4 * held
+
+
+def test_many_steps_without_a_pixel_are_not_kept_for_ever(monkeypatch):
+    monkeypatch.setattr(history, "LIMITS", replace(LIMITS, undo=2**20))
+    past = History(many(2000))
+    for number in range(1, 101):
+        past = past.then(edits.accepted(past.now, number))
+    assert 5 < len(past.past) < 20 and past.undone().now.nuclei[99].accepted
 
 
 def test_a_step_over_the_whole_map(field):
@@ -100,7 +140,8 @@ def test_a_step_does_not_hold_the_whole_map(field):
 
 @pytest.mark.parametrize("room, kept", [(2400, 3), (1600, 2), (1599, 1), (800, 1), (10, 1)])
 def test_beyond_its_memory_the_oldest_steps_go(field, monkeypatch, room, kept):
-    """Nuclei 2 and 3 and a part of 1, each 10 x 10 pixels: 800 bytes a step."""
+    """Nuclei 2 and 3 and a part of 1, each 10 x 10 pixels: 800 bytes a step, where facts count for nothing."""
+    monkeypatch.setattr(history, "_added", lambda before, after: 0)
     monkeypatch.setattr(history, "LIMITS", replace(LIMITS, undo=room))
     labels = field.labels.copy()
     labels[:, 10:20][labels[:, 10:20] == 1] = 0
