@@ -39,7 +39,7 @@ def read_labels(path: str | Path, size: tuple[int, int], name: str | None = None
     """A label image, or a binary mask, of a picture of `size` (height, width), as labels (H, W) int32.
 
     Distinct values, or distinct colours, are distinct nuclei, 0 or black is background; of two values, such as 0 and
-    255, each connected component is a nucleus. Raises ImageError.
+    255, each connected component is a nucleus. Of a palette, its numbers are what counts. Raises ImageError.
     """
     return read_label_image(path, name, size=size).labels
 
@@ -50,7 +50,7 @@ def read_label_image(
     """The same of a file on its own, with what is doubtful about it. decoder: where many are read."""
     path = Path(path)
     name = spoken(name or path.name)
-    decoded = (decoder.decode if decoder else decode)(path, name, View())
+    decoded = (decoder.decode if decoder else decode)(path, name, View(), stored=True)
     values = decoded.values[..., :-1] if decoded.alpha else decoded.values
     if size and values.shape[:2] != tuple(size):
         raise ImageError(

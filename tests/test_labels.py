@@ -89,6 +89,63 @@ def test_a_palette_of_colours(tmp_path):
     assert np.array_equal(read_labels(saved(tmp_path / "palette.png", indexed), (24, 32)), numbered())
 
 
+def painted(first, others, entries=256):
+    """A palette (3, entries) of 8 bit of that first colour and others, then black."""
+    palette = np.zeros((entries, 3), np.uint8)
+    palette[: 1 + len(others)] = [first, *others]
+    return palette.T
+
+
+@pytest.mark.parametrize("ending", ["png", "bmp", "tif"])
+@pytest.mark.parametrize("ground", [(0, 0, 0), (255, 255, 255)])
+def test_of_a_palette_the_numbers_count(tmp_path, ending, ground):
+    """The first and the last nucleus are shown in the same red; the ground is 0, whatever its colour."""
+    palette = painted(ground, [(200, 0, 0), (0, 0, 200), (200, 0, 0)])
+    indexed = PIL.Image.fromarray(numbered().astype(np.uint8), "P")
+    indexed.putpalette(palette.T.tobytes())
+    path = saved(tmp_path / f"palette.{ending}", indexed)
+    assert np.array_equal(read_labels(path, (24, 32)), numbered())
+
+
+def test_of_a_palette_of_16_bit_numbers_the_numbers_count(tmp_path):
+    many = numbered() * 1000
+    settings = {"photometric": "palette", "colormap": painted((255, 255, 255), [], 65536).astype(np.uint16)}
+    assert np.array_equal(read_labels(written(tmp_path / "palette.tif", many, **settings), (24, 32)), numbered())
+
+
+@pytest.mark.parametrize("ending", ["png", "tif"])
+def test_of_a_palette_that_a_program_sorted_black_is_the_ground(tmp_path, ending):
+    colours = [(200, 0, 0), (0, 0, 0), (0, 0, 200), (0, 200, 0)]
+    indexed = PIL.Image.fromarray(np.array([1, 0, 2, 3], np.uint8)[numbered()], "P")
+    indexed.putpalette(painted(colours[0], colours[1:]).T.tobytes())
+    path = saved(tmp_path / f"palette.{ending}", indexed)
+    assert np.array_equal(read_labels(path, (24, 32)), numbered())
+
+
+IMAGEJ = "ImageJ=1.54f\nmin=0.0\nmax=255.0\n"
+
+
+def test_a_mask_of_imagej_that_is_shown_inverted(tmp_path):
+    """It writes 255 for what it found, and that white is zero."""
+    mask = (numbered() > 0) * np.uint8(255)
+    path = written(tmp_path / "mask.tif", mask, photometric="miniswhite", metadata=None, description=IMAGEJ)
+    assert np.array_equal(read_labels(path, (24, 32)), np.minimum(numbered(), 2))
+
+
+@pytest.mark.parametrize("kind", ["uint8", "uint16"])
+def test_labels_that_are_shown_inverted(tmp_path, kind):
+    path = written(tmp_path / "truth.tif", numbered().astype(kind), photometric="miniswhite", metadata=None)
+    assert np.array_equal(read_labels(path, (24, 32)), numbered())
+
+
+@pytest.mark.parametrize("bits", [1, 8])
+def test_a_mask_whose_white_is_zero_is_as_it_is_shown(tmp_path, bits):
+    """As fax machines and scanners write it."""
+    stored = numbered() == 0 if bits == 1 else (numbered() == 0) * np.uint8(255)
+    path = written(tmp_path / "mask.tif", stored, photometric="miniswhite", metadata=None)
+    assert np.array_equal(read_labels(path, (24, 32)), np.minimum(numbered(), 2))
+
+
 def label_refusal(path, size=(24, 32), name=None):
     """The sentence with which a label file is refused; it names the file and nothing of the machine."""
     with pytest.raises(ImageError) as caught:

@@ -32,10 +32,13 @@ KEPT = (
 """Variables of the environment that the process gets: no token is among them."""
 
 
-def decode(path: Path, name: str, view: View) -> Decoded:
-    """Reads what `view` asks of a file, judged by its header first. Raises ImageError in one plain sentence."""
+def decode(path: Path, name: str, view: View, stored: bool = False) -> Decoded:
+    """Reads what `view` asks of a file, judged by its header first. Raises ImageError in one plain sentence.
+
+    stored: numbers as they are stored, where a picture would be made of the colours that they stand for.
+    """
     with Decoder(lasting=False) as decoder:
-        return decoder.decode(path, name, view)
+        return decoder.decode(path, name, view, stored)
 
 
 class Decoder:
@@ -54,12 +57,13 @@ class Decoder:
     def __exit__(self, *_: object) -> None:
         self._end()
 
-    def decode(self, path: Path, name: str, view: View) -> Decoded:
-        """Reads what `view` asks of a file, judged by its header first. Raises ImageError in one plain sentence."""
+    def decode(self, path: Path, name: str, view: View, stored: bool = False) -> Decoded:
+        """The same, by this process."""
         name = spoken(name)
         if not os.path.isfile(path):  # unlike Path.is_file, False for a name that the system refuses, too
             raise ImageError(f"{name} is not a file" if os.path.exists(path) else f"{name}: no such file")
-        asked = {"path": str(path.resolve()), "name": name, "view": asdict(view), "more": self.lasting}
+        asked = {"path": str(path.resolve()), "name": name, "view": asdict(view), "stored": stored}
+        asked["more"] = self.lasting
         begun, child = time.monotonic(), self._ready()
         late = threading.Timer(LIMITS.decoding_seconds, child.kill)
         late.start()

@@ -37,7 +37,7 @@ def main() -> None:
 def _answer(asked: dict[str, Any]) -> None:
     view = View(**{**asked["view"], "region": tuple(asked["view"]["region"])})
     try:
-        decoded = read(Path(asked["path"]), asked["name"], view)
+        decoded = read(Path(asked["path"]), asked["name"], view, asked["stored"])
     except ImageError as error:
         _write(json.dumps({"error": str(error)}).encode() + b"\n")
         return
@@ -48,7 +48,7 @@ def _answer(asked: dict[str, Any]) -> None:
         _write(rows.reshape(-1).view(np.uint8))
 
 
-def read(path: Path, name: str, view: View) -> Decoded:
+def read(path: Path, name: str, view: View, stored: bool = False) -> Decoded:
     """Decodes a file in this process. Raises ImageError in one plain sentence, whatever the decoders raise."""
     try:
         with path.open("rb") as stream:
@@ -56,10 +56,10 @@ def read(path: Path, name: str, view: View) -> Decoded:
         if is_tiff:
             from sac.decoding import slide, tiff  # half of the start's time, for the files that need it
 
-            return slide.read(path, name, view) if slide.is_slide(path) else tiff.read(path, name, view)
+            return slide.read(path, name, view) if slide.is_slide(path) else tiff.read(path, name, view, stored)
         from sac.decoding import plain
 
-        return plain.read(path, name, view)
+        return plain.read(path, name, view, stored)
     except ImageError:
         raise
     except MemoryError as error:

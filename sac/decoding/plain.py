@@ -11,6 +11,7 @@ import PIL.Image
 from sac.config import View
 from sac.decoding import png, webp
 from sac.decoding.decoded import Decoded, inside, judge_frames, judge_size, microscopic
+from sac.decoding.ground import numbered
 from sac.decoding.upright import TURNED, as_stored, upright, upright_size
 from sac.errors import ImageError
 
@@ -37,13 +38,13 @@ class Frame:
     is_still: bool
 
 
-def read(path: Path, name: str, view: View) -> Decoded:
-    """The frame and region of a file that `view` asks for."""
+def read(path: Path, name: str, view: View, stored: bool = False) -> Decoded:
+    """The frame and region of a file that `view` asks for. stored: of a palette, numbers rather than colours."""
     frame = _frame(path, name, view)
     size = upright_size(frame.size, frame.orientation)
     rows, columns = inside(name, view.region, size)
     where = as_stored(rows, columns, size, frame.orientation)
-    values, alpha, notes = _values(path, frame, where)
+    values, alpha, notes = _values(path, frame, where, stored)
     if frame.count > 1:
         notes = (f"frame {frame.number} of {frame.count} was used", *notes)
     if frame.orientation != 1:
@@ -83,7 +84,9 @@ def _frame(path: Path, name: str, view: View) -> Frame:
         )
 
 
-def _values(path: Path, frame: Frame, where: tuple[slice, slice]) -> tuple[np.ndarray, bool, tuple[str, ...]]:
+def _values(
+    path: Path, frame: Frame, where: tuple[slice, slice], stored: bool
+) -> tuple[np.ndarray, bool, tuple[str, ...]]:
     """Values (H, W, C) of rows and columns, whether the last band is opacity, and what was converted."""
     bits = png.bits(path)
     if frame.is_still:
@@ -92,6 +95,8 @@ def _values(path: Path, frame: Frame, where: tuple[slice, slice]) -> tuple[np.nd
         return values, values.shape[2] in (2, 4), notes
     with PIL.Image.open(path, formats=FORMATS) as picture:
         picture.seek(frame.number - 1)
+        if stored and picture.mode == "P":
+            return _numbers(picture, *where), False, ()
         values, alpha, notes = _by_pillow(picture, *where)
     if bits == 16 and values.dtype == np.uint8:
         notes = (*notes, "its 16-bit values were cut to 8 bit")
@@ -111,6 +116,11 @@ def _by_pillow(picture: PIL.Image.Image, rows: slice, columns: slice) -> tuple[n
         mode = {"L": "LA", "RGB": "RGBA"}[mode]
     if picture.tile and picture.format == "BMP" and (few := FEW_BITS.get(str(picture.tile[0].args[0]))):
         notes.append(f"{few} colours were spread over 0 to 255")
+    return _copied(picture, mode, rows, columns), mode in ("LA", "RGBA"), tuple(notes)
+
+
+def _copied(picture: PIL.Image.Image, mode: str, rows: slice, columns: slice) -> np.ndarray:
+    """(H, W, C) of an open picture's rows and columns in one of Pillow's modes."""
     height, width = rows.stop - rows.start, columns.stop - columns.start
     values: np.ndarray | None = None
     for top in range(0, height, ROWS):
@@ -119,7 +129,13 @@ def _by_pillow(picture: PIL.Image.Image, rows: slice, columns: slice) -> tuple[n
         block = np.asarray(band if band.mode == mode else band.convert(mode)).reshape(bottom - top, width, -1)
         values = np.empty((height, width, block.shape[2]), block.dtype) if values is None else values
         values[top:bottom] = block
-    return values, mode in ("LA", "RGBA"), tuple(notes)
+    return values
+
+
+def _numbers(picture: PIL.Image.Image, rows: slice, columns: slice) -> np.ndarray:
+    """Numbers (H, W, 1) of an open picture's colours, for labels."""
+    palette = np.array(picture.getpalette("RGB"), np.uint8).reshape(-1, 3)
+    return numbered(_copied(picture, "P", rows, columns), palette)
 
 
 def _orientation(picture: PIL.Image.Image, path: Path) -> int:

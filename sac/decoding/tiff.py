@@ -22,8 +22,8 @@ ALONE = {"_multifile": False, "is_mmstack": False, "is_ndtiff": False, "is_mdgel
 """Kinds that tifffile would read from several files, or whose values it would change, are read page by page."""
 
 
-def read(path: Path, name: str, view: View) -> Decoded:
-    """The plane, channel and region of a file that `view` asks for."""
+def read(path: Path, name: str, view: View, stored: bool = False) -> Decoded:
+    """The plane, channel and region of a file that `view` asks for. stored: its numbers, as labels mean them."""
     with tifffile.TiffFile(path, **ALONE) as tiff:
         _judge(tiff, name)
         root = words.ome_root(tiff)
@@ -40,7 +40,7 @@ def read(path: Path, name: str, view: View) -> Decoded:
             notes.append("its OME description names other files, or is damaged; only the pages of this one are read")
         if len(planes) > 1:
             notes.append(told(planes, number))
-        decoded = _preview(plane, name) if _too_large(plane, view) else _region(plane, name, view.region)
+        decoded = _preview(plane, name) if _too_large(plane, view) else _region(plane, name, view.region, stored)
         pixels = words.ome_pixels(root, plane.image)
         names, colours = words.channels(tiff, pixels, decoded.values.shape[2] if decoded.kind == "channels" else 0)
         return replace(
@@ -89,7 +89,7 @@ def _preview(plane: Plane, name: str) -> Decoded:
     return replace(decoded, values=values, size=size, downsample=size[1] / values.shape[1])
 
 
-def _region(plane: Plane, name: str, region: tuple[int, ...]) -> Decoded:
+def _region(plane: Plane, name: str, region: tuple[int, ...], stored: bool = False) -> Decoded:
     """A plane's values in a region, or in all of it."""
     series, page = plane.series, plane.series.keyframe
     judge_page(name, page)
@@ -102,7 +102,7 @@ def _region(plane: Plane, name: str, region: tuple[int, ...]) -> Decoded:
             f"{name} holds {needed / 1e6:.0f} MB of intensities; up to {LIMITS.values // 10**6} fit: send a region"
         )
     values, complete = cut(plane, name, *as_stored(rows, columns, size, orientation))
-    decoded = interpreted(values, page, name, "C" in series.axes and "S" not in series.axes)
+    decoded = interpreted(values, page, name, "C" in series.axes and "S" not in series.axes, stored)
     notes = decoded.notes
     if not complete:
         notes = (*notes, "parts that are not in the file are black")

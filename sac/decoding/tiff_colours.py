@@ -7,6 +7,7 @@ import PIL.Image
 import tifffile
 
 from sac.decoding.decoded import Decoded
+from sac.decoding.ground import numbered
 from sac.errors import ImageError
 
 GREY = (tifffile.PHOTOMETRIC.MINISBLACK, tifffile.PHOTOMETRIC.MINISWHITE)
@@ -15,15 +16,23 @@ ROWS = 256
 """Rows that are converted at once."""
 
 
-def interpreted(values: np.ndarray, page: tifffile.TiffPage, name: str, channels: bool) -> Decoded:
-    """Values (H, W, C) as the photometric interpretation of their page says; as channels where they lie along one."""
+def interpreted(
+    values: np.ndarray, page: tifffile.TiffPage, name: str, channels: bool, stored: bool = False
+) -> Decoded:
+    """Values (H, W, C) as the photometric interpretation of their page says; as channels where they lie along one.
+
+    stored: labels, which are the numbers in the file, however a program shows them.
+    """
     if page.photometric == tifffile.PHOTOMETRIC.PALETTE and page.colormap is not None and not channels:
-        return Decoded(_from_palette(values, page.colormap), notes=("converted from palette to RGB",))
+        palette = _of_8_bit(page.colormap)
+        if stored:
+            return Decoded(numbered(values, palette))
+        return Decoded(palette[values[..., 0]], notes=("converted from palette to RGB",))
     if page.photometric == tifffile.PHOTOMETRIC.SEPARATED:
         return Decoded(_from_inks(values, name), notes=("converted from CMYK to RGB",))
     notes: tuple[str, ...] = ()
     bits = page.bitspersample if isinstance(page.bitspersample, int) else 8 * values.dtype.itemsize
-    if page.photometric == tifffile.PHOTOMETRIC.MINISWHITE:
+    if page.photometric == tifffile.PHOTOMETRIC.MINISWHITE and not (stored and _are_labels(values, page, bits)):
         values, notes = _inverted(values, bits), ("inverted, as the file says that white is zero",)
     if bits < 8:
         table = np.round(np.arange(2**bits) * (255 / (2**bits - 1))).astype(np.uint8)
@@ -41,10 +50,17 @@ def interpreted(values: np.ndarray, page: tifffile.TiffPage, name: str, channels
     return Decoded(values, "channels", notes=notes)
 
 
-def _from_palette(values: np.ndarray, colormap: np.ndarray) -> np.ndarray:
-    """Numbers (H, W, 1) of colours in a palette (3, N) uint16 as RGB. Some programs write palettes of 0 to 255."""
-    palette = (colormap if colormap.max() < 256 else colormap >> 8).astype(np.uint8)
-    return np.stack([band[values[..., 0]] for band in palette], axis=-1)
+def _of_8_bit(colormap: np.ndarray) -> np.ndarray:
+    """A palette (3, N) uint16 as colours (N, 3) uint8. Some programs write palettes of 0 to 255."""
+    return (colormap if colormap.max() < 256 else colormap >> 8).astype(np.uint8).T
+
+
+def _are_labels(values: np.ndarray, page: tifffile.TiffPage, bits: int) -> bool:
+    """Whether values of a page on which white is zero are numbers, rather than the black and white of a mask.
+
+    ImageJ's always are: it turns its masks round for the eye alone, and calls what it found 255.
+    """
+    return page.parent.is_imagej or not np.isin(values, (0, 2**bits - 1)).all()
 
 
 def _inverted(values: np.ndarray, bits: int) -> np.ndarray:

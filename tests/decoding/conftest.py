@@ -27,8 +27,8 @@ TABLE = pytest.StashKey[list]()
 def here(monkeypatch):
     """Makes `read_image` and its like decode in this process, thirty times as fast: for what is not about processes."""
 
-    def answered(path, name, view):
-        decoded = child.read(path, name, view)
+    def answered(path, name, view, stored=False):
+        decoded = child.read(path, name, view, stored)
         facts = json.loads(json.dumps(decoded.facts()))
         values = np.ascontiguousarray(decoded.values, facts.pop("dtype"))
         assert list(values.shape) == facts.pop("shape")
