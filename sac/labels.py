@@ -11,6 +11,7 @@ from skimage.measure import label
 from sac.config import View
 from sac.decoding import Decoder, decode
 from sac.decoding.decoded import spoken
+from sac.decoding.ground import border
 from sac.errors import ImageError
 
 LARGEST_LABELS = 0.02
@@ -39,7 +40,8 @@ def read_labels(path: str | Path, size: tuple[int, int], name: str | None = None
     """A label image, or a binary mask, of a picture of `size` (height, width), as labels (H, W) int32.
 
     Distinct values, or distinct colours, are distinct nuclei, 0 or black is background; of two values, such as 0 and
-    255, each connected component is a nucleus. Of a palette, its numbers are what counts. Raises ImageError.
+    255, each connected component is a nucleus, and where neither is 0 the one that fills most of the border is
+    background. Of a palette, its numbers are what counts. Raises ImageError.
     """
     return read_label_image(path, name, size=size).labels
 
@@ -59,7 +61,7 @@ def read_label_image(
     if _is_jpeg(path):
         return LabelImage(_components(_cut(values, name)), is_binary=True, is_jpeg=True)
     labels, count = _numbered(_whole(values, name), name)
-    return LabelImage(_components(labels > 0), is_binary=True) if count <= 2 else LabelImage(labels)
+    return LabelImage(_components(labels != _ground(labels)), is_binary=True) if count <= 2 else LabelImage(labels)
 
 
 def _is_jpeg(path: Path) -> bool:
@@ -99,6 +101,13 @@ def _numbered(values: np.ndarray, name: str) -> tuple[np.ndarray, int]:
     if len(numbers) > max(256, LARGEST_LABELS * values.size):
         raise ImageError(f"{name} has {len(numbers)} different values: a photograph rather than a label image")
     return labels.reshape(values.shape).astype(np.int32) + int(numbers[0] > 0), len(numbers)
+
+
+def _ground(labels: np.ndarray) -> int:
+    """Of labels (H, W) of one or two values the background: 0, or of two others the one that fills the border."""
+    if labels.min() == 0 or labels.max() == 1:
+        return 0
+    return 2 if (border(labels) == 2).mean() > 0.5 else 1
 
 
 def _components(mask: np.ndarray) -> np.ndarray:

@@ -64,6 +64,17 @@ def test_pixels_that_meet_at_a_corner_are_two_nuclei(tmp_path):
     assert read_labels(saved(tmp_path / "mask.png", mask), (2, 2)).tolist() == [[1, 0], [0, 2]]
 
 
+@pytest.mark.parametrize("values", [(1, 2), (2, 1), (255, 100), ((68, 1, 84), (253, 231, 37))])
+def test_of_two_values_that_are_not_0_the_one_along_the_border_is_background(tmp_path, values):
+    """(ground, nuclei), as MATLAB numbers its classes, and in the colours that matplotlib paints a mask in."""
+    mask = np.array(values, np.uint8)[(numbered() > 0).astype(int)]
+    mask[2:8, :9] = values[1]  # a nucleus that reaches the border
+    found = read_label_image(saved(tmp_path / "mask.png", mask))
+    expected = np.minimum(numbered(), 2)
+    expected[2:8, :9] = 1
+    assert np.array_equal(found.labels, expected) and found.is_binary
+
+
 def test_an_empty_mask_and_a_full_one(tmp_path):
     for value, expected in ((0, 0), (255, 1)):
         labels = read_labels(saved(tmp_path / "mask.png", np.full((5, 4), value, np.uint8)), (5, 4))
