@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from scipy import ndimage
 from skimage.measure import label
 
 from sac.config import View
@@ -22,13 +23,19 @@ SMEARED = 0.1
 """Share of a JPEG's pixels that may lie between a quarter and three quarters of its range: those of borders."""
 FAINT = 64
 """Grey levels below which a JPEG's range is no mask's, but what its packing left of a blank or of small numbers."""
+SOLID = 0.25
+"""Share of a smeared mask's foreground that is as bright as its brightest pixel, at least."""
+FLAT = 0.05
+"""Share of a smeared mask's greys that may have four neighbours of their own grey."""
+CROSS = ndimage.generate_binary_structure(2, 1)
+"""A pixel and its four neighbours."""
 
 
 @dataclass(frozen=True)
 class LabelImage:
     """labels (H, W) int32, 0 is background. is_binary: there were two values, and each component became a nucleus.
 
-    is_jpeg: borders were smeared, and cut at half intensity.
+    Borders that drawing, resizing or a JPEG smeared were cut at half intensity before; is_jpeg: by a JPEG.
     """
 
     labels: np.ndarray
@@ -60,7 +67,10 @@ def read_label_image(
         )
     if _is_jpeg(path):
         return LabelImage(_components(_cut(values, name)), is_binary=True, is_jpeg=True)
-    labels, count = _numbered(_whole(values, name), name)
+    whole = _whole(values, name)
+    if _is_smeared(values):
+        return LabelImage(_components(values[..., 0] > values.max() / 2), is_binary=True)
+    labels, count = _numbered(whole, name)
     return LabelImage(_components(labels != _ground(labels)), is_binary=True) if count <= 2 else LabelImage(labels)
 
 
@@ -80,6 +90,23 @@ def _cut(values: np.ndarray, name: str) -> np.ndarray:
     if spread > FAINT or high - low < FAINT or between.mean() > SMEARED:
         raise ImageError(f"{name} is a JPEG, which smears labels into each other: save them as PNG or TIFF")
     return grey > (low + high) / 2
+
+
+def _is_smeared(values: np.ndarray) -> bool:
+    """Whether values (H, W, C) are a mask whose borders run through all greys, as drawing and resizing leave them.
+
+    No label image is: its highest number has few of its pixels, and its nuclei are flat and end at the ground at once.
+    """
+    grey = values[..., 0]
+    top = grey.max()
+    between = (grey > 0) & (grey < top)
+    if values.dtype != np.uint8 or top < FAINT or not between.any() or (values != grey[..., None]).any():
+        return False
+    if (grey == top).sum() < SOLID * (grey > 0).sum():
+        return False
+    lowest, highest = (ndimage.rank_filter(grey, rank, footprint=CROSS) for rank in (0, -1))
+    flat, ends = between & (lowest == highest), lowest[(grey == top) & (lowest < top)]
+    return bool(flat.sum() < FLAT * between.sum() and (ends > 0).mean() > 0.5)
 
 
 def _whole(values: np.ndarray, name: str) -> np.ndarray:

@@ -233,3 +233,46 @@ def test_a_binary_mask_and_a_jpeg_are_known_for_what_they_are(tmp_path):
 )
 def test_a_jpeg_of_more_than_black_and_white_is_refused(tmp_path, pixels):
     assert "PNG or TIFF" in label_refusal(saved(tmp_path / "smeared.jpg", pixels.astype(np.uint8)))
+
+
+def resized(mask, factor, how=PIL.Image.Resampling.BILINEAR):
+    """A mask (H, W) as programs magnify it: borders run through all greys."""
+    picture = PIL.Image.fromarray(mask)
+    return np.asarray(picture.resize((round(picture.width * factor), round(picture.height * factor)), how))
+
+
+@pytest.mark.parametrize("how", [PIL.Image.Resampling.BILINEAR, PIL.Image.Resampling.BICUBIC])
+@pytest.mark.parametrize("factor", [1.3, 2.4, 5])
+@pytest.mark.parametrize("bands", [1, 3])
+def test_a_mask_whose_borders_are_smeared_is_cut_at_half_intensity(tmp_path, how, factor, bands):
+    smeared = resized((numbered() > 0) * np.uint8(255), factor, how)
+    found = read_label_image(saved(tmp_path / "mask.png", np.dstack([smeared] * bands).squeeze()))
+    assert len(np.unique(smeared)) > 9 and (found.is_binary, found.is_jpeg) == (True, False)
+    assert np.array_equal(found.labels > 0, smeared > 127.5) and found.labels.max() == 2
+
+
+def high(*numbers):
+    """The three nuclei under other numbers."""
+    return np.array([0, *numbers], np.uint8)[numbered()]
+
+
+def with_slivers():
+    """A crop of a large label image: a nucleus of a high number, and one pixel each of what lies beside it."""
+    labels = np.zeros((24, 32), np.uint8)
+    labels[4:20, 4:26], labels[0, 3:20], labels[23, 9:30], labels[20, 5:9] = 255, 200, 201, 202
+    return labels
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        *(high(*numbers) for numbers in [(1, 2, 3), (85, 170, 255), (254, 255, 253), (7, 9, 200), (64, 255, 65)]),
+        with_slivers(),
+        np.arange(1, 256, dtype=np.uint8).reshape(15, 17).repeat(3, axis=0).repeat(3, axis=1),
+        np.where(numbered() == 2, 255, np.arange(24 * 32).reshape(24, 32) % 97).astype(np.uint8),  # nuclei of a pixel
+    ],
+)
+def test_a_label_image_is_never_taken_for_a_smeared_mask(tmp_path, labels):
+    found = read_label_image(saved(tmp_path / "labels.png", labels))
+    assert not found.is_binary
+    assert found.labels.max() == len(np.unique(labels[labels > 0]))
