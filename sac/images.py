@@ -21,11 +21,15 @@ COLOURED = 8
 
 @dataclass(frozen=True)
 class Place:
-    """Where an image lies in its file: size (height, width) of the whole, corner (x, y), file's pixels per pixel."""
+    """Where an image lies in its file: size (height, width) of the whole, corner (x, y), file's pixels per pixel.
+
+    depth_and_time: its plane's places along z and time, from 0 on; empty where the file has one along both.
+    """
 
     size: tuple[int, int]
     corner: tuple[int, int] = (0, 0)
     downsample: float = 1.0
+    depth_and_time: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -139,7 +143,7 @@ def open_file(path: str | Path, name: str | None = None, view: View = View(), de
         planes=decoded.planes,
         plane=decoded.plane,
         view=view,
-        place=Place(decoded.size, decoded.corner, decoded.downsample),
+        place=Place(decoded.size, decoded.corner, decoded.downsample, decoded.depth_and_time),
         source=path,
     )
     return image.sized(view.microns) if view.microns else image

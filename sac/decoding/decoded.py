@@ -19,9 +19,10 @@ class Decoded:
 
     values (H, W, C) of any number type. kind: "colour" (grey or RGB) or "channels"; alpha: whether the last band is
     opacity. channels: a name each, "" where the file has none; colours: (r, g, b) each, where the file says so.
-    planes: what the file's planes are called; plane: the one that was read, from 1 on. size: (height, width) of the
-    whole file; corner: (x, y) of the values in it; downsample: its pixels along one pixel of the values, above 1 for
-    the preview of a whole slide. microns: µm per pixel of the file.
+    planes: what the file's planes are called; plane: the one that was read, from 1 on; depth_and_time: its places along
+    z and time, from 0 on, where the file has several. size: (height, width) of the whole file; corner: (x, y) of the
+    values in it; downsample: its pixels along one pixel of the values, above 1 for the preview of a whole slide.
+    microns: µm per pixel of the file.
     """
 
     values: np.ndarray
@@ -31,6 +32,7 @@ class Decoded:
     colours: tuple[tuple[int, int, int], ...] = ()
     planes: tuple[str, ...] = ("",)
     plane: int = 1
+    depth_and_time: tuple[int, ...] = ()
     size: tuple[int, int] = (0, 0)
     corner: tuple[int, int] = (0, 0)
     downsample: float = 1.0

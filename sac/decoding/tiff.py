@@ -49,6 +49,7 @@ def read(path: Path, name: str, view: View, stored: bool = False) -> Decoded:
             colours=colours,
             planes=tuple(p.called for p in planes) if len(planes) > 1 else ("",),
             plane=number,
+            depth_and_time=plane.depth_and_time,
             microns=words.microns(tiff, pixels, plane.series.keyframe),
             notes=(*notes, *decoded.notes),
         )

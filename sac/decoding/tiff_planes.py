@@ -36,6 +36,13 @@ class Plane:
         return ", ".join(image + places)
 
     @property
+    def depth_and_time(self) -> tuple[int, ...]:
+        """Its places along z and time, from 0 on; empty where its image has one plane along both."""
+        counts = dict(zip(self.series.axes, self.series.shape))
+        several = any(counts.get(axis, 1) > 1 for axis in "ZT")
+        return tuple(self.index.get(axis, 0) for axis in "ZT") if several else ()
+
+    @property
     def size(self) -> tuple[int, int]:
         """(height, width) in pixels as stored."""
         lengths = dict(zip(self.series.axes, self.series.shape))

@@ -25,6 +25,8 @@ CLASSES = {
     "edited": {"name": "Nucleus: edited", "color": [235, 160, 40]},
 }
 """A class per origin: QuPath counts those after a colon with the class before it, and shows them in their own colour."""
+EVERY_CHANNEL = -1
+"""What QuPath calls the channel of an outline that belongs to none."""
 
 
 def geojson(result: Result) -> bytes:
@@ -68,9 +70,10 @@ def _named(columns: Columns) -> list[tuple[str, list[Any]]]:
 
 
 def _geometry(outline: Outline, place: Place) -> dict[str, Any]:
-    """A Polygon, or a MultiPolygon of several pieces, in the pixels of the whole file."""
+    """A Polygon, or a MultiPolygon of several pieces, in the pixels of the whole file, on its plane of a stack."""
     scale = int(place.downsample) if float(place.downsample).is_integer() else place.downsample
     pieces = [[(np.array(place.corner) + scale * ring).tolist() for ring in piece] for piece in outline]
+    plane = {"plane": dict(zip("czt", (EVERY_CHANNEL, *place.depth_and_time)))} if place.depth_and_time else {}
     if len(pieces) == 1:
-        return {"type": "Polygon", "coordinates": pieces[0]}
-    return {"type": "MultiPolygon", "coordinates": pieces}
+        return {"type": "Polygon", "coordinates": pieces[0], **plane}
+    return {"type": "MultiPolygon", "coordinates": pieces, **plane}

@@ -11,7 +11,7 @@ from files import content_of, grey, picture, poked, retagged, saved, thrice, wri
 
 from sac.config import LIMITS, View
 from sac.errors import ImageError
-from sac.images import open_file, read_image
+from sac.images import Place, open_file, read_image
 
 pytestmark = pytest.mark.usefixtures("here")
 
@@ -218,6 +218,7 @@ def test_images_of_two_sizes_are_planes(tmp_path):
     image = read_image(tmp_path / "two.tif", view=View(plane=2))
     assert np.array_equal(image.pixels, thrice(grey(40, 30)))
     assert image.planes == ("image 1 of 2", "image 2 of 2") and "image 2 of 2 was used" in image.notes
+    assert image.place.depth_and_time == ()  # along other axes than z and time
 
 
 STACK = np.arange(3 * 5 * 2 * 6 * 8, dtype=np.uint16).reshape(3, 5, 2, 6, 8)
@@ -238,6 +239,7 @@ def test_time_and_depth_are_planes_and_channels_are_not(tmp_path, kind, compress
     last = read_image(path, view=View(plane=15, region=(2, 1, 5, 4)))
     assert np.array_equal(last.values, np.moveaxis(STACK[2, 4, :, 1:5, 2:7], 0, -1))
     assert last.planes[14] == "time 3 of 3, z 5 of 5" and last.plane == 15
+    assert (image.place.depth_and_time, last.place.depth_and_time) == ((2, 0), (4, 2))
 
 
 def test_the_middle_of_an_even_stack_is_the_one_before(tmp_path):
@@ -265,6 +267,7 @@ def test_an_imagej_stack_of_one_directory(tmp_path):
     content_of(path, content + values[1:].tobytes())
     image = read_image(path, view=View(plane=4, region=(1, 2, 6, 3)))
     assert np.array_equal(image.values[..., 0], values[3, 2:5, 1:7]) and image.planes[3] == "z 4 of 5"
+    assert image.place == Place((6, 8), (1, 2), depth_and_time=(3, 0))
 
 
 def test_more_channels_than_are_accepted(tmp_path):

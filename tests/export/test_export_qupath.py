@@ -38,6 +38,15 @@ def test_a_region_lies_in_its_place_on_the_slide():
     assert (lies["corner"], lies["downsample"]) == ([1000, 2000], 1)
 
 
+def test_nuclei_of_a_stack_lie_on_their_plane():
+    """As QuPath writes it: counted from 0 on, of no channel in particular; a file of one plane has none."""
+    labels = drawn((1, 2, 8, 2, 8), (1, 20, 30, 20, 40), (2, 22, 25, 42, 45))
+    made = features(result(labels, place=Place((40, 50), depth_and_time=(3, 1))))
+    assert [f["geometry"]["type"] for f in made] == ["MultiPolygon", "Polygon"]
+    assert [f["geometry"]["plane"] for f in made] == [{"c": -1, "z": 3, "t": 1}] * 2
+    assert not any("plane" in f["geometry"] for f in features(result()))
+
+
 @pytest.mark.parametrize("downsample", [4.0, 2.5])
 def test_a_smaller_picture_is_scaled_up_to_the_file(downsample):
     made = result(drawn((1, 3, 6, 10, 15)), place=Place((1000, 1000), (100, 200), downsample))
