@@ -14,7 +14,7 @@ from PIL import Image as PillowImage
 
 from sac.config import LIMITS, SegmentOptions
 from sac.errors import CaseError, SacError
-from sac.images import Image
+from sac.images import Image, Place
 from sac.inference.session import Nucleus, Point, Row, Session
 
 Variant = tuple[str, str]
@@ -55,7 +55,7 @@ class Work:
 
 
 def packed(work: Work) -> tuple[str, dict[str, np.ndarray]]:
-    """JSON and arrays by name. Nothing of the file that the picture came from but its pixels, channels and their size."""
+    """JSON and arrays by name. Nothing of the file but its pixels, their size and place, and its channels."""
     image = work.image
     arrays = {"pixels": image.pixels}
     if not _is_part(image.values, image.pixels):
@@ -74,6 +74,7 @@ def packed(work: Work) -> tuple[str, dict[str, np.ndarray]]:
             "channels": _cut(image.channels),
             "channel": image.channel,
             "bands": image.values.shape[2],
+            **_place_told(image),
         },
         "sessions": sessions,
         "shown": list(work.shown) if work.shown else None,
@@ -152,6 +153,14 @@ def _is_part(values: np.ndarray, pixels: np.ndarray) -> bool:
     )
 
 
+def _place_told(image: Image) -> dict[str, Any]:
+    """Where in its file a picture lay, for exports; nothing of one that was all of it."""
+    place = image.place
+    if image.is_preview or place == Place(image.size):
+        return {}
+    return {"place": {"size": place.size, "corner": place.corner, "plane": place.depth_and_time}}
+
+
 def _session_told(session: Session) -> dict[str, Any]:
     return {
         "options": asdict(session.options),
@@ -183,6 +192,7 @@ def _work(told: dict[str, Any], arrays: dict[str, np.ndarray], name: str) -> Wor
         values,
         channels,
         _whole(facts["channel"], -1, max(1, len(channels))),
+        place=_place(facts["place"], pixels.shape) if "place" in facts else None,
     )
     sessions = {
         _variant(part["variant"]): _session(part, arrays[f"labels-{number}"], image.size)
@@ -195,6 +205,15 @@ def _work(told: dict[str, Any], arrays: dict[str, np.ndarray], name: str) -> Wor
     _check(truth is None or (truth.shape == image.size and truth.dtype == np.int32 and truth.min(initial=0) >= 0))
     models = {_text(key, 200): cleaned(str(value)[:200]) for key, value in told["models"].items()}
     return Work(image, sessions, shown, _text(told["notes"], LIMITS.notes), truth, models)
+
+
+def _place(told: dict[str, Any], size: tuple[int, ...]) -> Place:
+    """The place, in its file, of a picture of `size` (height, width, ...), which must lie inside."""
+    (height, width), (x, y), plane = told["size"], told["corner"], told["plane"]
+    whole = _whole(height, size[0], MOST), _whole(width, size[1], MOST)
+    corner = _whole(x, 0, width - size[1]), _whole(y, 0, height - size[0])
+    _check(isinstance(plane, list) and len(plane) in (0, 2))
+    return Place(whole, corner, depth_and_time=tuple(_whole(along, 0, MOST) for along in plane))
 
 
 def _session(told: dict[str, Any], labels: np.ndarray, size: tuple[int, int]) -> Session:

@@ -326,6 +326,16 @@ FIRST = ("work", "sessions", 0)
         ("work", "image", "microns", -1),
         ("work", "image", "microns", float("nan")),
         ("work", "image", "channel", 3),
+        *(
+            ("work", "image", "place", {"size": [90, 90], "corner": [0, 0], "plane": []} | odd)
+            for odd in (
+                {"size": [59, 90]}, {"size": [90, 2**31]}, {"size": [90.0, 90]}, {"size": [90]}, {"size": "ab"},
+                {"corner": [-1, 0]}, {"corner": [0, 31]}, {"corner": [0, True]}, {"corner": None},
+                {"plane": [1]}, {"plane": [0, -1]}, {"plane": [0, "1"]}, {"plane": "ab"}, {"plane": {}},
+            )
+        ),  # fmt: skip
+        ("work", "image", "place", None),
+        ("work", "image", "place", []),
         ("work", "notes", "x" * 20_001),
         ("work", "shown", ["nuclei", "semantic"]),
         (*FIRST, "variant", ["nuclei", "semantic"]),  # its options say instances

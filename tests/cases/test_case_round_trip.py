@@ -1,5 +1,6 @@
 """What is saved comes back to the bit, and can be worked on as if it had never been away."""
 
+import json
 import zlib
 from dataclasses import replace
 
@@ -8,11 +9,11 @@ import pytest
 from case_works import SHOWN, by_hand, digest, facts, numbered, work
 
 from sac.cases import Work
-from sac.cases.packing import from_bytes, to_bytes
+from sac.cases.packing import from_bytes, packed, to_bytes, unpacked
 from sac.config import LIMITS, SegmentOptions
 from sac.errors import CaseError
 from sac.export import Result, geojson
-from sac.images import Image
+from sac.images import Image, Place
 from sac.inference import edits, reprompt
 from sac.inference.history import History
 from sac.inference.session import Point, Session
@@ -91,6 +92,21 @@ def test_what_is_exported_is_the_same(cases, case, ada):
         Result(w.image, w.sessions[SHOWN].instances(), "nuclei", w.sessions[SHOWN].options) for w in (before, back)
     )
     assert geojson(one) == geojson(other) and one.measurements == other.measurements
+
+
+@pytest.mark.parametrize("place", [Place((5000, 6000), (1000, 600)), Place((60, 80), depth_and_time=(3, 1))])
+def test_outlines_lie_where_the_picture_lay(cases, ada, place):
+    before = replace(work(), image=replace(work().image, place=place))
+    back = cases.open(cases.create(ada, before.image.name, before).id, ada)[1]
+    one, other = (Result(w.image, w.sessions[SHOWN].instances(), "nuclei", SegmentOptions()) for w in (before, back))
+    assert back.image.place == place and geojson(one) == geojson(other)
+
+
+def test_a_case_that_knows_no_place_is_a_picture_of_its_own():
+    """As older ones are, and those of whole files."""
+    told, arrays = packed(work())
+    assert "place" not in json.loads(told)["image"]
+    assert unpacked(told, arrays, "a").image.place == Place((60, 80))
 
 
 def test_a_real_segmentation_is_asked_on_as_without_the_detour(cases, ada):
@@ -209,16 +225,16 @@ def test_notes_have_a_limit(cases, case, ada):
 
 
 def test_nothing_of_the_file_is_kept_but_its_pixels(cases, ada, tmp_path):
-    """Promise H: neither its name nor its path, nor which part of it this is."""
+    """Promise H: neither its name nor its path, nor what it says of itself; but, in numbers, where it lay in it."""
     from sac.config import View
-    from sac.images import Place
 
+    place = Place((9_876_543, 90), (1, 2))
     image = replace(
         work().image, name="SECRET-name.tif", source=tmp_path / "SECRET-path.tif", planes=("SECRET-plane", "b"),
-        view=View(region=(7_654_321, 1, 80, 60)), place=Place((9_876_543, 60), (1, 2)),
+        view=View(region=(7_654_321, 1, 80, 60)), place=place,
     )  # fmt: skip
     case = cases.create(ada, "a", replace(work(), image=image))
     kept = cases.export(case.id, ada) + cases.path.read_bytes()
     told = cases.open(case.id, ada)[1].image
-    assert not any(word in kept for word in (b"SECRET", b"7654321", b"9876543"))
-    assert (told.name, told.source, told.planes, told.view) == ("a", None, ("",), View())
+    assert not any(word in kept for word in (b"SECRET", b"7654321"))
+    assert (told.name, told.source, told.planes, told.view, told.place) == ("a", None, ("",), View(), place)
