@@ -16,6 +16,13 @@ from sac.errors import ImageError
 
 VENDORS = ("aperio", "hamamatsu", "leica", "philips", "trestle", "ventana", "generic-tiff")
 """Scanners whose slide is one TIFF file. Formats of several files could name some that were not brought."""
+Region = tuple[int, int, int, int]
+"""Left, top, width and height in pixels at full resolution."""
+BOUNDS = (
+    openslide.PROPERTY_NAME_BOUNDS_X, openslide.PROPERTY_NAME_BOUNDS_Y, openslide.PROPERTY_NAME_BOUNDS_WIDTH,
+    openslide.PROPERTY_NAME_BOUNDS_HEIGHT,
+)  # fmt: skip
+"""What a slide calls the region that was scanned, in OpenSlide's words."""
 BLOCK = 2048
 """Side, in pixels, of what is read at once: of whole tiles, which are decoded for each block that meets them."""
 
@@ -39,15 +46,20 @@ def _is_rgb(path: Path) -> bool:
 
 
 def read(path: Path, name: str, view: View) -> Decoded:
-    """The region that `view` asks for; without one, all of a small slide, or the preview of a large one."""
+    """The region that `view` asks for; without one, all of a small slide, or the preview of a large one.
+
+    A slide is what was scanned, as in QuPath: where the scanner says so, the glass around that is no part of it.
+    """
     judge_frames(name, 1, view.plane)
     with openslide.OpenSlide(str(path)) as slide:
-        size = slide.dimensions[::-1]
+        scanned = _scanned(slide)
+        sizes = _sizes(slide, scanned)
+        size = sizes[0]
         whole = bool(view.region) or size[0] * size[1] <= LIMITS.whole
-        level = 0 if whole else preview_level(name, [(height, width) for width, height in slide.level_dimensions])
-        rows, columns = inside(name, view.region, size if whole else slide.level_dimensions[level][::-1])
+        level = 0 if whole else preview_level(name, sizes)
+        rows, columns = inside(name, view.region, sizes[level])
         try:
-            values, glass = _laid_on_white(slide, level, rows, columns)
+            values, glass = _laid_on_white(slide, scanned[:2], level, rows, columns)
         except openslide.OpenSlideError as error:
             raise ImageError(f"{name} is damaged where it was to be read") from error
         values = values if whole else _preview(values)
@@ -61,12 +73,34 @@ def read(path: Path, name: str, view: View) -> Decoded:
         )
 
 
-def _laid_on_white(slide: openslide.OpenSlide, level: int, rows: slice, columns: slice) -> tuple[np.ndarray, bool]:
-    """Rows and columns of a level as (H, W, 3) uint8, and whether parts of them were not scanned."""
+def _scanned(slide: openslide.OpenSlide) -> Region:
+    """What was scanned, where the slide says so and it is there; else all of the slide."""
+    everything = (0, 0, *slide.dimensions)
+    try:
+        left, top, width, height = (int(slide.properties[name]) for name in BOUNDS)
+    except (KeyError, ValueError):
+        return everything
+    fits = 0 <= left < left + width <= everything[2] and 0 <= top < top + height <= everything[3]
+    return (left, top, width, height) if fits else everything
+
+
+def _sizes(slide: openslide.OpenSlide, scanned: Region) -> list[tuple[int, int]]:
+    """(height, width) of what was scanned on each level, in whole pixels of it."""
+    (width, height), (*_, across, down) = slide.dimensions, scanned
+    return [(max(1, h * down // height), max(1, w * across // width)) for w, h in slide.level_dimensions]
+
+
+def _laid_on_white(
+    slide: openslide.OpenSlide, origin: tuple[int, int], level: int, rows: slice, columns: slice
+) -> tuple[np.ndarray, bool]:
+    """Rows and columns of a level, from `origin` (x, y) on at full resolution, as (H, W, 3) uint8.
+
+    And whether parts of them were not scanned.
+    """
     factor = slide.level_downsamples[level]
     pixels, glass = np.empty((rows.stop - rows.start, columns.stop - columns.start, 3), np.uint8), False
     for down, across in itertools.product(_blocks(rows), _blocks(columns)):
-        corner = round(across.start * factor), round(down.start * factor)
+        corner = origin[0] + round(across.start * factor), origin[1] + round(down.start * factor)
         read = np.asarray(slide.read_region(corner, level, (across.stop - across.start, down.stop - down.start)))
         unseen = read[..., 3] == 0
         glass |= bool(unseen.any())

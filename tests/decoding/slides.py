@@ -110,21 +110,23 @@ LEICA = (
     '<?xml version="1.0"?><scn xmlns="http://www.leica-microsystems.com/scn/2010/10/01"><collection name="1" '
     'sizeX="{0}" sizeY="{1}"><image name="1"><creationDate>2020-01-01T00:00:00Z</creationDate>'
     '<device model="SCN400" version="1"/><pixels sizeX="{2}" sizeY="{3}">{4}</pixels>'
-    '<view sizeX="{5}" sizeY="{6}" offsetX="0" offsetY="0"/><scanSettings><objectiveSettings>'
+    '<view sizeX="{5}" sizeY="{6}" offsetX="{7}" offsetY="{8}"/><scanSettings><objectiveSettings>'
     "<objective>40</objective></objectiveSettings><illuminationSettings><numericalAperture>0.65</numericalAperture>"
     "<illuminationSource>brightfield</illuminationSource></illuminationSettings></scanSettings></image></collection></scn>"
 )
 
 
-def leica(path, pixels, factors=(2, 4)):
-    """A Leica slide: sizes in nm and the page of each level in its XML."""
+def leica(path, pixels, factors=(2, 4), corner=(0, 0)):
+    """A Leica slide: sizes in nm and the page of each level in its XML. corner: (x, y) of the scan on the glass."""
     height, width = pixels.shape[:2]
     levels = "".join(
         f'<dimension sizeX="{-(-width // factor)}" sizeY="{-(-height // factor)}" r="{n}" ifd="{n}"/>'
         for n, factor in enumerate((1, *factors))
     )
     across, down = width * 250, height * 250
-    told = LEICA.format(across + 1, down + 1, width, height, levels, across, down)  # a view of all would be the macro
+    left, top = (250 * start for start in corner)
+    glass = left + across + 1, top + down + 1  # a view of all would be the macro
+    told = LEICA.format(*glass, width, height, levels, across, down, left, top)
     with tifffile.TiffWriter(path, bigtiff=True) as tiff:
         for factor in (1, *factors):
             tiff.write(

@@ -1,18 +1,21 @@
 """Whole slides: a preview of a large one, regions of each, and never more than was asked for."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import hostile
 import numpy as np
+import openslide
 import pytest
 import slides
-from files import written
+from files import retagged, written
+from tifffile import TiffFile
 
 from sac.config import LIMITS, View
 from sac.decoding import slide
 from sac.decoding.decoded import preview_level
 from sac.errors import ImageError
-from sac.images import open_file, read_image
+from sac.images import Place, open_file, read_image
 
 pytestmark = pytest.mark.usefixtures("here")
 TISSUE = slides.tissue()
@@ -21,6 +24,7 @@ MAKERS = {
     "svs": slides.svs,
     "ndpi": slides.ndpi,
     "philips": slides.philips,
+    "scn": lambda path, pixels: slides.leica(path, pixels, corner=(1000, 601)),
     "pyramid": lambda path, pixels: slides.pyramid(path, pixels, photometric="rgb", compression="zlib"),
 }
 
@@ -111,7 +115,7 @@ def test_a_preview_is_made_of_the_smallest_level_that_is_large_enough(sizes, lev
     assert preview_level("a.svs", sizes) == level
 
 
-@pytest.mark.parametrize("name, microns", [("svs", 0.25), ("ndpi", 0.25), ("pyramid", 0.5)])
+@pytest.mark.parametrize("name, microns", [("svs", 0.25), ("ndpi", 0.25), ("scn", 0.25), ("pyramid", 0.5)])
 def test_the_size_of_a_pixel(tmp_path, name, microns):
     if name == "pyramid":
         settings = {"photometric": "rgb", "resolution": (20_000, 20_000), "resolutionunit": "CENTIMETER"}
@@ -155,14 +159,34 @@ def test_a_large_deep_pyramid_gives_a_preview_too(tmp_path):
 
 
 def test_parts_that_were_not_scanned_are_white(tmp_path):
-    """A Leica slide is as large as its collection, here one row and one column more than its image."""
-    path = slides.leica(tmp_path / "a.scn", TISSUE)
-    image = read_image(path)
-    assert slide.is_slide(path) and image.size == (641, 833) and image.microns == pytest.approx(0.25)
-    assert (image.pixels[640] == 255).all() and (image.pixels[:, 832] == 255).all()
-    assert np.abs(image.pixels[:640, :832] - TISSUE.astype(int)).max() <= 8
+    """A scanner leaves out the tiles between two pieces of tissue: here the first, of 64 x 64 pixels."""
+    path = slides.svs(tmp_path / "a.svs", TISSUE)
+    with TiffFile(path) as tiff:
+        starts, counts = tiff.pages.first.dataoffsets, tiff.pages.first.databytecounts
+    image = read_image(retagged(path, TileOffsets=(0, *starts[1:]), TileByteCounts=(0, *counts[1:])))
+    expected = TISSUE.copy()
+    expected[:64, :64] = 255
+    assert np.abs(image.pixels - expected.astype(int)).max() <= 8
     assert "parts that were not scanned are white" in image.notes
-    assert "white" not in " ".join(read_image(path, view=View(region=(0, 0, 832, 640))).notes)
+    assert "white" not in " ".join(read_image(path, view=View(region=(64, 0, 768, 640))).notes)
+
+
+def test_the_glass_around_a_scan_is_no_part_of_the_slide(tmp_path):
+    """A Leica slide is as large as its glass, here 1,833 x 1,242 pixels; as in QuPath, its scan begins at (0, 0)."""
+    path = MAKERS["scn"](tmp_path / "a.scn", TISSUE)
+    with openslide.OpenSlide(str(path)) as opened:
+        assert opened.dimensions == (1833, 1242) and opened.properties["openslide.bounds-x"] == "1000"
+    image = read_image(path)
+    assert image.place == Place((640, 832)) and image.notes == ()
+
+
+@pytest.mark.parametrize(
+    "bounds",
+    [(), (1, 2, 3), ("", 0, 5, 5), (0, 0, "1e1", 5), (0, 0, 0, 5), (-1, 0, 5, 5), (6, 0, 5, 5), (0, 16, 10, 5)],
+)
+def test_bounds_that_are_none(bounds):
+    opened = SimpleNamespace(dimensions=(10, 20), properties=dict(zip(slide.BOUNDS, map(str, bounds))))
+    assert slide._scanned(opened) == (0, 0, 10, 20)
 
 
 def test_an_ordinary_tiff_is_no_slide(tmp_path):
