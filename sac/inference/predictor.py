@@ -48,6 +48,10 @@ class Embedding:
         """Memory that it holds."""
         return self.features.nbytes + self.maps.nbytes + self.nuclei_map.nbytes
 
+    def only(self, tiles: list[int]) -> Embedding:
+        """The same with some of its tiles: good for what lies on them."""
+        return replace(self, tiles=[self.tiles[t] for t in tiles], features=self.features[tiles], maps=self.maps[tiles])
+
     def on(self, device: torch.device) -> Embedding:
         """The same, on the device of another model."""
         return replace(self, features=self.features.to(device), maps=self.maps.to(device))
@@ -109,7 +113,10 @@ def _by_boxes(prompts: Prompts) -> list[np.ndarray]:
 
 @torch.inference_mode()
 def decode_semantic(sac: SAC, embedding: Embedding, prompts: Prompts, options: SegmentOptions) -> np.ndarray:
-    """One mask (H, W) bool of all nuclei: row t of `prompts` decoded on the whole of tile t, then blended."""
+    """One mask (H, W) bool of all nuclei: row t of `prompts` decoded on the whole of tile t, then blended.
+
+    Where the embedding has no tile it is False.
+    """
     logits = []
     many = tiles_at_once(sac)
     for start in range(0, len(embedding.tiles), many):

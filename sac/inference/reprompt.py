@@ -1,7 +1,7 @@
 """Points and boxes by hand, and automatic points moved or switched: each a session in, another out.
 
 Only what is touched is decoded again: rows that a changed point belongs to (instances), or the mask of the tiles that
-it lies on (semantic).
+it lies on (semantic, see there).
 """
 
 from __future__ import annotations
@@ -12,15 +12,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy import ndimage
 from scipy.spatial import cKDTree
-from skimage.segmentation import watershed
 
 from sac.errors import EditError
 from sac.inference.edits import known
 from sac.inference.instances import Mask
-from sac.inference.painting import Place, around, bridged, erase, measured, paint
-from sac.inference.predictor import Embedding, decode, decode_semantic
-from sac.inference.session import Box, Nucleus, Point, Row, Session, corners
-from sac.inference.tiles import owners
+from sac.inference.painting import Place, bridged, erase, paint
+from sac.inference.predictor import Embedding, decode
+from sac.inference.semantic import answered, asked_tile
+from sac.inference.session import Box, Point, Row, Session
 from sac.model.sac import SAC
 from sac.prompts import NEGATIVE, POSITIVE, REACH
 
@@ -51,7 +50,7 @@ def clicked(session: Session, embedded: Embedded, place: Place, label: int, numb
     _check_inside(session, [place])
     session, point = session.with_point(Point(*place, label, by_hand=True))
     if session.options.mode == "semantic":
-        return _asked_tile(session, embedded, place, (point, label)), 0
+        return asked_tile(session, embedded.sac, embedded.embedding, point), 0
     if not number and label == NEGATIVE:
         number = int(session.labels[round(place[1]), round(place[0])])
         if not number:
@@ -146,10 +145,10 @@ def _with_row(session: Session, embedded: Embedded, number: int, row: Row) -> Se
 
 def _with_changed_point(session: Session, embedded: Embedded, number: int, point: Point) -> Session:
     """The session with a point in its new state, and all rows that it belongs to answered anew."""
-    session = replace(session, points={**session.points, number: point})
-    touched = {row: dict(asked.points)[number] for row, asked in session.rows.items() if number in dict(asked.points)}
+    before, session = session, replace(session, points={**session.points, number: point})
     if session.options.mode == "semantic":
-        return _answered_tiles(session, embedded, sorted(touched))
+        return answered(before, session, embedded.sac, embedded.embedding, number)
+    touched = {row: dict(asked.points)[number] for row, asked in session.rows.items() if number in dict(asked.points)}
     own = [row for row, label in touched.items() if label == POSITIVE]
     return _decoded(session, embedded, [*own, *(row for row in touched if row not in own)], over=own)
 
@@ -186,44 +185,3 @@ def _bridged(session: Session, number: int, mask: Mask) -> Mask:
 def _is_good(session: Session, number: int, mask: Mask) -> bool:
     """Automatic masks must be certain enough, as when the picture was segmented; a user's word is enough, but for nothing."""
     return mask.certainty >= (NOTHING if session.is_by_hand(number) else session.options.certainty)
-
-
-def _asked_tile(session: Session, embedded: Embedded, place: Place, asked: tuple[int, int]) -> Session:
-    """Semantic mode: one more point for the tile that knows the place best."""
-    scaled = np.array([place], np.float32) * embedded.embedding.scale
-    tile = int(owners(embedded.embedding.tiles, scaled)[0]) + 1
-    row = session.rows[tile]
-    session = replace(session, rows={**session.rows, tile: replace(row, points=(*row.points, asked))})
-    return _answered_tiles(session, embedded, [tile])
-
-
-def _answered_tiles(session: Session, embedded: Embedded, tiles: list[int]) -> Session:
-    """The mask of all nuclei decoded again, and taken over where these tiles lie."""
-    embedding = embedded.embedding
-    inside = decode_semantic(embedded.sac, embedding, session.prompts(sorted(session.rows)), session.options)
-    after = session
-    for tile in (embedding.tiles[t - 1] for t in tiles):
-        x0, y0, x1, y1 = (round(v / embedding.scale) for v in (tile.x, tile.y, tile.x + tile.side, tile.y + tile.side))
-        window = (slice(y0, min(y1, embedding.size[0])), slice(x0, min(x1, embedding.size[1])))
-        after = _with_mask(after, inside[window], window)
-    return after
-
-
-def _with_mask(session: Session, inside: np.ndarray, window: tuple[slice, slice]) -> Session:
-    """`inside` (h, w) bool as the map of a window: what was there keeps its numbers, what is new joins or gets one."""
-    labels = session.labels.copy()
-    part = labels[window]
-    seen = set(np.unique(part).tolist()) - {0}
-    grown = watershed(np.zeros(part.shape), np.where(inside, part, 0), mask=inside)
-    fresh, count = ndimage.label(inside & (grown == 0))
-    part[:] = np.where(fresh > 0, fresh + session.last, grown)
-    nuclei = dict(session.nuclei)
-    for number in seen:
-        reach = around([nuclei[number], Nucleus(corners(window), 0, 1, 1)], labels.shape, 0)
-        if (labels[reach] == number).any():
-            nuclei[number] = measured(labels, number, reach, nuclei[number])
-        else:
-            del nuclei[number]
-    for number in range(session.last + 1, session.last + count + 1):
-        nuclei[number] = measured(labels, number, window, Nucleus((0, 0, 0, 0), 0, 1.0, 1.0))
-    return replace(session, labels=labels, nuclei=nuclei, last=session.last + count)

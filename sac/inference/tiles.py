@@ -42,6 +42,13 @@ def _starts(length: int, side: int, overlap: int) -> list[int]:
     return np.linspace(0, max(0, length - side), count).round().astype(int).tolist()
 
 
+def beside(tiles: list[Tile], chosen: list[int]) -> list[int]:
+    """Indices of the tiles that have pixels in common with any of those chosen by index, which are among them."""
+    corners = np.array([(t.x, t.y) for t in tiles])
+    apart = np.abs(corners[:, None] - corners[chosen]).max(axis=2)
+    return np.flatnonzero((apart < tiles[0].side).any(axis=1)).tolist()
+
+
 def owners(tiles: list[Tile], points: np.ndarray) -> np.ndarray:
     """For each point (N, 2), (x, y), the index of the tile whose middle is nearest: there it has the most context."""
     middles = np.array([(t.x + t.side / 2, t.y + t.side / 2) for t in tiles])
@@ -50,7 +57,10 @@ def owners(tiles: list[Tile], points: np.ndarray) -> np.ndarray:
 
 
 def stitch(tiles: list[Tile], maps: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Blends `maps` (T, C, side, side) into one (C, H, W) float32; a tile's say fades towards its border."""
+    """Blends `maps` (T, C, side, side) into one (C, H, W) float32; a tile's say fades towards its border.
+
+    Where no tile lies it is 0.
+    """
     ramp = np.minimum(np.arange(1, tiles[0].side + 1), np.arange(tiles[0].side, 0, -1)).astype(np.float32)
     weight = np.minimum.outer(ramp, ramp)
     whole = np.zeros((maps.shape[1], *size), np.float32)
@@ -61,4 +71,4 @@ def stitch(tiles: list[Tile], maps: np.ndarray, size: tuple[int, int]) -> np.nda
         inside = (slice(0, rows.stop - rows.start), slice(0, columns.stop - columns.start))
         whole[:, rows, columns] += values[(slice(None), *inside)] * weight[inside]
         total[rows, columns] += weight[inside]
-    return whole / total
+    return np.divide(whole, total, out=whole, where=total > 0)

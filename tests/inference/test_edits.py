@@ -10,10 +10,12 @@ from sac import hub
 from sac.config import SegmentOptions
 from sac.errors import EditError
 from sac.inference import edits, reprompt
-from sac.inference.predictor import embed
-from sac.inference.reprompt import Embedded, _with_mask
+from sac.inference.predictor import decode_semantic, embed
+from sac.inference.reprompt import Embedded
 from sac.inference.segment import answer, auto_prompts
-from sac.inference.session import Row, Session
+from sac.inference.semantic import with_mask
+from sac.inference.session import Point, Row, Session
+from sac.inference.tiles import beside
 from sac.prompts import NEGATIVE, POSITIVE
 from sac.ui.examples import generated_field
 
@@ -484,8 +486,14 @@ def test_a_click_keeps_the_box(embedded, session):
 # Semantic mode: a mask made up, and the checkpoint's.
 
 
-def masked(field: Session, inside: np.ndarray, window=(slice(0, 60), slice(0, 80))) -> Session:
-    after = _with_mask(replace(field, options=SEMANTIC), inside[window], window)
+AWAY = Point(79, 59, NEGATIVE)
+"""A point that lies on no nucleus of the made-up picture."""
+
+
+def masked(field: Session, inside, window=(slice(0, 60), slice(0, 80)), before=None, asked=AWAY) -> Session:
+    """before: the mask that the map came from, what is on it where none is given."""
+    before = field.labels > 0 if before is None else before
+    after = with_mask(replace(field, options=SEMANTIC), before[window], inside[window], window, asked)
     check_facts(after)
     return after
 
@@ -517,6 +525,80 @@ def test_a_mask_of_a_window_leaves_the_rest(field):
 def test_a_mask_on_an_empty_map_is_its_pieces(field):
     after = masked(edits.cleared(field), field.labels > 0)
     assert sorted(after.nuclei) == [5, 6] and [after.nuclei[n].area for n in (5, 6)] == [300, 100]
+
+
+def test_what_was_taken_off_stays_off_however_the_new_mask_has_it(field):
+    """2 was deleted. The model draws it a pixel wider, and touching 1 as before; 3 grows, too."""
+    inside = np.zeros_like(field.labels, bool)
+    inside[10:20, 10:30] = inside[9:21, 30:41] = inside[40:50, 60:72] = True
+    after = masked(edits.deleted(field, [2]), inside, before=field.labels > 0)
+    assert not after.labels[9:21, 30:41].any() and (after.labels == 1).sum() == 200
+    assert (after.labels[40:50, 60:72] == 3).all() and sorted(after.nuclei) == [1, 3] and after.last == field.last
+
+
+def test_a_positive_point_brings_back_what_it_lies_on(field):
+    inside = field.labels > 0
+    gone = edits.deleted(field, [1, 3])
+    after = masked(gone, inside, before=inside, asked=Point(65, 45, POSITIVE))
+    assert (after.labels[40:50, 60:70] == 5).all() and sorted(after.nuclei) == [2, 5]
+    beside = inside.copy()
+    beside[40:50, 70:73] = True  # a click beside it, which the model takes for one with it
+    after = masked(gone, beside, before=inside, asked=Point(71, 45, POSITIVE))
+    assert (after.labels[40:50, 60:73] == 5).all() and sorted(after.nuclei) == [2, 5]
+    for asked in (Point(35, 15, POSITIVE), Point(65, 45, NEGATIVE), Point(65, 45, POSITIVE, on=False)):
+        after = masked(gone, inside, before=inside, asked=asked)
+        assert np.array_equal(after.labels, gone.labels) and after.nuclei == gone.nuclei
+
+
+def test_what_was_merged_stays_in_one_piece_but_for_a_negative_point(field):
+    labels = field.labels.copy()
+    labels[:, 28:30] = 0
+    nuclei = {**field.nuclei, 1: replace(field.nuclei[1], window=(10, 10, 28, 20), area=180)}
+    apart = replace(field, labels=labels, nuclei=nuclei)
+    joined, kept = edits.merged(replace(apart, options=SEMANTIC), [1, 2])
+    after = masked(joined, labels > 0, before=labels > 0)
+    assert np.array_equal(after.labels, joined.labels) and after.nuclei == joined.nuclei
+    after = masked(joined, labels > 0, before=labels > 0, asked=Point(28, 15, NEGATIVE))
+    assert np.array_equal(after.labels > 0, labels > 0) and sorted(after.nuclei) == [kept, 3]
+
+
+def test_nuclei_deleted_in_semantic_mode_do_not_come_back_with_the_next_click(embedded, semantic):
+    gone = sorted(semantic.nuclei, key=lambda n: -semantic.nuclei[n].area)[:4]
+    was, kept = np.isin(semantic.labels, gone), semantic.labels * ~np.isin(semantic.labels, gone)
+    session = edits.deleted(semantic, gone)
+    for number in [n for n in semantic.nuclei if n not in gone][:3]:
+        session, _ = reprompt.clicked(session, embedded, pixel_in(semantic, number), NEGATIVE)
+        assert not session.labels[was].any() and iou(session.labels > 0, kept > 0) > 0.9
+        check_facts(session)
+    switched = reprompt.switched(session, embedded, len(session.points), False)
+    assert not switched.labels[was].any()
+    x, y = pixel_in(semantic, gone[0])
+    back, _ = reprompt.clicked(session, embedded, (x, y), POSITIVE)
+    new = back.labels[int(y), int(x)]
+    assert new == session.last + 1 and iou(back.labels == new, semantic.labels == gone[0]) > 0.7
+    assert not back.labels[np.isin(semantic.labels, gone[1:])].any()
+    again, _ = reprompt.clicked(edits.deleted(back, [new]), embedded, pixel_in(semantic, number), POSITIVE)
+    assert not again.labels[was].any()  # its point is older than that it was deleted
+
+
+def test_a_tile_and_those_beside_it_are_decoded_as_in_the_whole(embedded):
+    pixels = generated_field(side=640, count=250).pixels[:200]
+    wide = embed(embedded.sac, pixels, 1.25, SEMANTIC)
+    prompts = auto_prompts(embedded.sac, wide, SEMANTIC)
+    whole = decode_semantic(embedded.sac, wide, prompts, SEMANTIC)
+    assert [tile.x for tile in wide.tiles] == [0, 181, 363, 544] and beside(wide.tiles, [0]) == [0, 1]
+    assert beside(wide.tiles, [1]) == [0, 1, 2] and beside(wide.tiles, [0, 3]) == [0, 1, 2, 3]
+    for tile, near in ((0, [0, 1]), (1, [0, 1, 2])):
+        part = decode_semantic(embedded.sac, wide.only(near), prompts[near], SEMANTIC)
+        window = slice(round(wide.tiles[tile].x / 1.25), round((wide.tiles[tile].x + 256) / 1.25))
+        assert np.count_nonzero(part[:, window] != whole[:, window]) < 3  # pixels on the very border
+        assert not part[:, 600:].any()
+
+
+def test_a_point_of_no_tile_changes_nothing(embedded, semantic):
+    """As of a case that somebody else wrote."""
+    lost, number = semantic.with_point(Point(9, 9, POSITIVE))
+    assert np.array_equal(reprompt.switched(lost, embedded, number, False).labels, semantic.labels)
 
 
 def test_a_semantic_click_changes_the_pixel_under_it(embedded, semantic):
