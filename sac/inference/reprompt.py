@@ -144,13 +144,23 @@ def _with_row(session: Session, embedded: Embedded, number: int, row: Row) -> Se
 
 
 def _with_changed_point(session: Session, embedded: Embedded, number: int, point: Point) -> Session:
-    """The session with a point in its new state, and all rows that it belongs to answered anew."""
+    """The session with a point in its new state, and the rows that it belongs to answered anew.
+
+    It is its neighbours' negative point, too: where a user made or accepted those, they stay as they are.
+    """
     before, session = session, replace(session, points={**session.points, number: point})
     if session.options.mode == "semantic":
         return answered(before, session, embedded.sac, embedded.embedding, number)
     touched = {row: dict(asked.points)[number] for row, asked in session.rows.items() if number in dict(asked.points)}
     own = [row for row, label in touched.items() if label == POSITIVE]
-    return _decoded(session, embedded, [*own, *(row for row in touched if row not in own)], over=own)
+    others = [row for row in touched if row not in own and (point.kind == NEGATIVE or not _is_settled(session, row))]
+    return _decoded(session, embedded, [*own, *others], over=own)
+
+
+def _is_settled(session: Session, number: int) -> bool:
+    """Whether a nucleus on the map is as a user made it, or found it good."""
+    nucleus = session.nuclei.get(number)
+    return nucleus is not None and (nucleus.accepted or nucleus.origin != "automatic")
 
 
 def _decoded(session: Session, embedded: Embedded, numbers: list[int], over: list[int]) -> Session:

@@ -403,6 +403,35 @@ def test_a_row_that_loses_a_negative_point_takes_no_pixel_of_others(embedded, se
     check_facts(off)
 
 
+def neighbour_of(session: Session, number: int) -> int:
+    """The point of another nucleus that is this one's negative point."""
+    return next(p for p, label in session.rows[number].points if label == NEGATIVE)
+
+
+def test_a_neighbours_point_leaves_alone_what_a_user_accepted_or_made(embedded, session):
+    number = next(n for n in session.nuclei if any(label == NEGATIVE for _, label in session.rows[n].points))
+    x0, y0, x1, y1 = session.nuclei[number].window
+    split = edits.split(session, [((x0 + x1) // 2, y0 - 2), ((x0 + x1) // 2, y1 + 2)])
+    clicked, _ = reprompt.clicked(session, embedded, pixel_in(session, number), NEGATIVE)
+    point, place = neighbour_of(session, number), pixel_in(session, 1 if number != 1 else 2)
+    for before in (edits.accepted(session, number), split, clicked):
+        off = reprompt.switched(before, embedded, point, False)
+        assert np.array_equal(off.labels == number, before.labels == number)
+        assert off.nuclei[number] == before.nuclei[number]
+        moved = reprompt.moved(before, embedded, point, place)
+        for after in (off, reprompt.switched(off, embedded, point, True), moved):  # what it wins it may take from them
+            assert after.nuclei[number].accepted == before.nuclei[number].accepted
+            assert after.nuclei[number].origin == before.nuclei[number].origin
+            check_facts(after)
+
+
+def test_ones_own_negative_point_still_answers_an_accepted_nucleus(embedded, session):
+    x, y = pixel_in(session, 1)
+    cut = edits.accepted(reprompt.clicked(session, embedded, (x, y), NEGATIVE)[0], 1)
+    after = reprompt.switched(cut, embedded, len(cut.points), False)
+    assert after.labels[int(y), int(x)] == 1 and not after.nuclei[1].accepted
+
+
 def test_a_negative_point_off_touches_its_row_alone(embedded, session):
     number = next(iter(session.nuclei))
     x, y = pixel_in(session, number)
