@@ -25,8 +25,8 @@ MOST = 2**30
 """The highest number of a nucleus or a point: more than any picture has, with room for those to come."""
 TEXTS = 1000, 2000
 """Notes or names of channels that are kept, and letters of each."""
-LARGEST_SCALE = 4.0
-"""Magnification that a session may have."""
+LARGEST_SCALE = 6.0
+"""Magnification that a session may have, of a picture that is not larger then than a picture may be."""
 KINDS = "uif"
 """Kinds of numbers that an array may hold: unsigned, signed, floating."""
 
@@ -231,7 +231,7 @@ def _session(told: dict[str, Any], labels: np.ndarray, size: tuple[int, int]) ->
     }
     last = _whole(told["last"], 0, MOST)
     _check(labels.min(initial=0) >= 0 and _numbers(labels) == set(nuclei))
-    options = _options(told["options"])
+    options = _options(told["options"], labels.size)
     _check(max([*nuclei, *(rows if options.mode == "instances" else ()), 0]) <= last)
     _check(min(rows, default=1) >= 1 and max(rows, default=1) <= MOST)
     _check(all(p in points for row in rows.values() for p, _ in row.points))
@@ -248,13 +248,14 @@ def _numbers(labels: np.ndarray) -> set[int]:
     return set(np.flatnonzero(seen).tolist()) - {0}
 
 
-def _options(told: dict[str, Any]) -> SegmentOptions:
-    """Options whose values are of the kind that they should be; JSON may lose a decimal point."""
+def _options(told: dict[str, Any], pixels: int) -> SegmentOptions:
+    """Options for so many pixels, whose values are of the kind that they should be; JSON may lose a decimal point."""
     usual = asdict(SegmentOptions())
     for name, value in told.items():
         _check(type(value) is type(usual[name]) or (type(usual[name]) is float and type(value) is int))
     options = SegmentOptions(**told)
     _check(options.overlap <= usual["overlap"] and options.scale <= LARGEST_SCALE)  # more would be endless work
+    _check(options.scale <= 1 or round(options.scale**2 * pixels) <= LIMITS.pixels)
     return options
 
 

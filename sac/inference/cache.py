@@ -23,6 +23,7 @@ class Cache(Generic[T]):
 
     An embedding's key says picture (by digest of its pixels), model and settings, so that only equal work is shared. Of
     two that want the same at once, one makes it and the other waits. What goes is only let go of: who uses it keeps it.
+    What is kept by two keys counts once.
     """
 
     def __init__(self, budget: int):
@@ -50,7 +51,7 @@ class Cache(Generic[T]):
     def nbytes(self) -> int:
         """Bytes that are kept now."""
         with self._guard:
-            return sum(value.nbytes for value in self._kept.values())
+            return self._held()
 
     def _found(self, key: Hashable) -> T | None:
         with self._guard:
@@ -62,5 +63,8 @@ class Cache(Generic[T]):
         """One that alone is over the budget is kept until the next comes: it is the one being worked on."""
         with self._guard:
             self._kept[key] = value
-            while len(self._kept) > 1 and sum(v.nbytes for v in self._kept.values()) > self.budget:
+            while len(self._kept) > 1 and self._held() > self.budget:
                 self._kept.popitem(last=False)
+
+    def _held(self) -> int:
+        return sum({id(value): value.nbytes for value in self._kept.values()}.values())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import gradio as gr
@@ -66,12 +67,13 @@ class Handlers:
 
     @shows_errors
     def prompt(self, desk: Desk | None, id: str, model: str, mode: str, *settings, progress=gr.Progress()) -> tuple:
-        """Prompts anew with other settings: decoding only, and one step that can be undone."""
+        """Prompts anew with other settings: decoding only, at the scale as it is, and one step that can be undone."""
         if desk is None or not desk.pictures or desk.named(id).history is None:
             return gr.skip(), gr.skip(), gr.skip()
         picture = at(desk).named(id).allow("edit")
         model, mode = picture.shown
-        said = _segment(desk, picture, model, _options(mode, *settings), progress)
+        options = replace(_options(mode, *settings), scale=picture.session.options.scale)
+        said = _segment(desk, picture, model, options, progress)
         with desk.lock:
             return self.canvas.full(desk), said, ""
 

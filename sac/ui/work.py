@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -88,9 +88,11 @@ def fitting(image: Image) -> str:
 
 
 def embedding_of(picture: Picture, model: str, options: SegmentOptions, progress: Progress = silent) -> Embedding:
-    """A picture's embedding, computed where it is not kept."""
-    key = (picture.digest, picture.image.microns, model, options.adapted, options.scale, options.overlap)
-    return EMBEDDINGS.get(key, lambda: done(_embed, model, picture.image, options, progress))
+    """A picture's embedding, computed where it is not kept. One of an estimated scale is kept as of that scale, too."""
+    key = (picture.digest, model, options.adapted, options.overlap)
+    known = (options.scale,) if options.scale else ("estimated", picture.image.microns)
+    made = EMBEDDINGS.get((*key, *known), lambda: done(_embed, model, picture.image, options, progress))
+    return EMBEDDINGS.get((*key, made.scale), lambda: made)
 
 
 def _embed(sac: SAC, image: Image, options: SegmentOptions, progress: Progress) -> Embedding:
@@ -110,8 +112,9 @@ def embedded(picture: Picture) -> Callable[[], Embedded]:
 
 
 def segmented(picture: Picture, model: str, options: SegmentOptions, progress: Progress = silent) -> Session:
-    """A picture segmented from its automatic prompts."""
+    """A picture segmented from its automatic prompts. The session's options say at which scale, for edits to come."""
     embedding = embedding_of(picture, model, options, progress)
+    options = replace(options, scale=float(embedding.scale))
     progress(0.6, "Decoding masks")
     return Session.begin(done(segment_embedded, model, embedding, options), options)
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from case_works import SHOWN, by_hand, digest, facts, numbered, work
 
-from sac.cases import Work
+from sac.cases import Work, packing
 from sac.cases.packing import from_bytes, packed, to_bytes, unpacked
 from sac.config import LIMITS, SegmentOptions
 from sac.errors import CaseError
@@ -16,6 +16,7 @@ from sac.export import Result, geojson
 from sac.images import Image, Place
 from sac.inference import edits, reprompt
 from sac.inference.history import History
+from sac.inference.scale import KNOWN_SCALES
 from sac.inference.session import Point, Session
 
 
@@ -129,6 +130,17 @@ def test_a_real_segmentation_is_asked_on_as_without_the_detour(cases, ada):
             case.id, ada, Work(picture.image, {("nuclei", mode): after[picture]}, ("nuclei", mode)), 1, ""
         )
         assert same(cases.open(last.id, ada)[1].sessions["nuclei", mode], after[picture])
+
+
+def test_the_scale_of_a_segmentation_is_kept(cases, ada, monkeypatch):
+    """The largest that may be estimated, too; a case from before it was kept has 0."""
+    for scale in (0.0, 1.6, KNOWN_SCALES[1]):
+        session = replace(by_hand(), options=SegmentOptions(scale=scale))
+        case = cases.create(ada, "a", replace(work(), sessions={SHOWN: session}))
+        assert cases.open(case.id, ada)[1].sessions[SHOWN].options == session.options
+    monkeypatch.setattr(packing, "LIMITS", replace(LIMITS, pixels=36 * 60 * 80 - 1))  # larger than a picture may be
+    with pytest.raises(CaseError, match="damaged"):
+        cases.open(case.id, ada)
 
 
 def test_a_version_is_what_was_saved_then(cases, ada):

@@ -49,6 +49,14 @@ def test_bytes_of_features_maps_and_picture_are_counted():
     assert cache.nbytes == 160 + 80
 
 
+def test_what_two_keys_keep_counts_once():
+    cache = Cache(100)
+    one = cache.get("a", Maker(48))
+    assert cache.get("b", lambda: one) is one and cache.nbytes == 48
+    cache.get("c", Maker(48))
+    assert cache.nbytes == 96 and cache.get("b", fails) is one
+
+
 def test_the_least_recently_used_goes_first():
     cache, makers = Cache(100), {key: Maker(48) for key in "abc"}
     for key in "abac":  # a was used after b, so b goes when c comes

@@ -17,6 +17,7 @@ from sac.images import Image
 from sac.inference.cache import Cache
 from sac.inference.compare import RIVALS
 from sac.inference.instances import from_mask
+from sac.inference.reprompt import clicked
 from sac.inference.segment import segment
 from sac.inference.session import Session
 from sac.metrics import Mistakes
@@ -24,6 +25,7 @@ from sac.prompts import Prompts
 from sac.ui import models, work
 from sac.ui.desk import Picture
 from sac.ui.examples import generated_field, stained_tissue
+from sac.ui.handlers import Handlers
 
 
 @pytest.fixture
@@ -154,6 +156,35 @@ def test_edits_decode_with_the_embedding_that_was_segmented_with(image, embedded
     work.EMBEDDINGS = Cache(LIMITS.embeddings)  # it was thrown out since
     again = work.embedded(picture)()
     assert torch.equal(made.embedding.features, again.embedding.features) and len(embedded_images) == 2
+
+
+@pytest.mark.parametrize("mode", ["instances", "semantic"])
+def test_the_scale_of_a_segmentation_stays_when_the_size_of_a_pixel_is_told(image, embedded_images, mode):
+    """Then edits and comparisons are of the same tiles; the next segmentation is at another scale."""
+    picture = Picture.of(image)
+    picture.begin(("nuclei", mode), work.segmented(picture, "nuclei", SegmentOptions(mode=mode)))
+    first = work.embedded(picture)()
+    picture.image = image.sized(1.0)
+    assert work.embedded(picture)().embedding is first.embedding and embedded_images == [image.name]
+    after = clicked(picture.session, work.embedded(picture)(), (128.0, 128.0), 1)[0]
+    assert len(after.nuclei) > 0.9 * len(picture.session.nuclei)
+    for method in ("generator", "vanilla"):
+        assert work.rival(picture, method).shape == (256, 256)
+    anew = work.segmented(picture, "nuclei", SegmentOptions(mode=mode))
+    assert anew.options.scale != picture.session.options.scale == first.embedding.scale
+    work.EMBEDDINGS = Cache(LIMITS.embeddings)  # it was thrown out since
+    assert work.embedded(picture)().embedding.scale == first.embedding.scale
+
+
+def test_other_settings_are_tried_at_the_scale_as_it_is(seated, canvas):
+    desk = seated()
+    before = desk.picture.session.options
+    desk.picture.image = desk.picture.image.sized(1.0)
+    Handlers(canvas).prompt(desk, "", "", "probability", "both", 8, 2, 0.5, 0.2)
+    told = replace(before, strategy="probability", negatives=2, certainty=0.5, prominence=0.2)
+    assert desk.picture.session.options == told and len(desk.picture.history.past) == 1
+    Handlers(canvas).press(desk, "nuclei", "instances", "centroid", "both", 8, 4, 0.5, 0.2)
+    assert desk.picture.session.options.scale != before.scale
 
 
 def test_progress_is_told_in_order(image, embedded_images):
