@@ -180,10 +180,10 @@ def test_other_settings_are_tried_at_the_scale_as_it_is(seated, canvas):
     desk = seated()
     before = desk.picture.session.options
     desk.picture.image = desk.picture.image.sized(1.0)
-    Handlers(canvas).prompt(desk, "", "", "probability", "both", 8, 2, 0.5, 0.2)
+    Handlers(canvas).prompt(desk, "", "", "", "probability", "both", 8, 2, 0.5, 0.2)
     told = replace(before, strategy="probability", negatives=2, certainty=0.5, prominence=0.2)
     assert desk.picture.session.options == told and len(desk.picture.history.past) == 1
-    Handlers(canvas).press(desk, "nuclei", "instances", "centroid", "both", 8, 4, 0.5, 0.2)
+    Handlers(canvas).press(desk, "", "nuclei", "instances", "centroid", "both", 8, 4, 0.5, 0.2)
     assert desk.picture.session.options.scale != before.scale
 
 
