@@ -14,13 +14,13 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from loopback_hub import PAGE, SERVERS_TOKEN, commit_of, serving
 from safetensors.torch import load_file, save_file
 
 from sac import hub
 from sac.config import Limits, SACConfig
 from sac.errors import CheckpointError, OptionError, SacError
 from sac.model.decoder import TokenPrompts
-from loopback_hub import PAGE, SERVERS_TOKEN, commit_of, serving
 
 ROOT = Path(__file__).resolve().parent.parent
 FILES = set(hub.FILES)

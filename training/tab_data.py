@@ -12,8 +12,9 @@ import numpy as np
 
 from sac.errors import CaseError, DataError
 from sac.overlay import outlined
-from sac.ui.desk import Desk, Picture
+from sac.ui.desk import Desk
 from sac.ui.errors import shows_errors
+from sac.ui.picture import Picture
 from sac.ui.serving.guests import members_only
 from sac.ui.told import escaped
 from training.datasets import files, from_hub

@@ -11,8 +11,8 @@ from sac.config import SACConfig, SegmentOptions
 from sac.images import Image
 from sac.inference.instances import Mask, merge
 from sac.inference.predictor import Embedding
-from sac.inference.tiled import rescaled, stretched
 from sac.inference.segment import Progress, answer
+from sac.inference.tiled import rescaled, stretched
 from sac.inference.tiles import plan_tiles
 from sac.model.everything import everything
 from sac.model.sac import SAC

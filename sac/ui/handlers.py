@@ -16,9 +16,10 @@ from sac.inference.compare import RIVALS
 from sac.labels import read_labels
 from sac.ui import work
 from sac.ui.canvas import SegCanvas, Value
-from sac.ui.desk import PREVIEW, Desk, Picture, at
+from sac.ui.desk import Desk, at
 from sac.ui.errors import shows_errors
 from sac.ui.orders import obey, order_of
+from sac.ui.picture import PREVIEW, Picture
 from sac.ui.told import counted, figures, plain, summary, told
 
 

@@ -10,7 +10,7 @@ import gradio as gr
 from sac.config import View
 from sac.errors import OptionError
 from sac.images import Image
-from sac.ui.desk import Picture
+from sac.ui.picture import Picture
 
 ALL = ("All, in colours", -1)
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 
 from sac.ui import work
-from sac.ui.desk import Desk, Picture
+from sac.ui.desk import Desk
+from sac.ui.picture import Picture
 
 
 def described(picture: Picture) -> str:

@@ -25,8 +25,8 @@ from sac.inference.session import Session
 from sac.metrics import Mistakes, score
 from sac.model.sac import SAC
 from sac.ui import gpu
-from sac.ui.desk import Picture
 from sac.ui.models import ON_HUB, name_of, place, preferred, title
+from sac.ui.picture import Picture
 from sac.ui.visitor import is_trusted
 
 EMBEDDINGS: Cache[Embedding] = Cache(LIMITS.embeddings)

@@ -5,8 +5,9 @@ import time
 
 import pytest
 
-from sac.ui.desk import DESKS, Picture
+from sac.ui.desk import DESKS
 from sac.ui.page import build_page, launch_settings
+from sac.ui.picture import Picture
 
 
 @pytest.fixture

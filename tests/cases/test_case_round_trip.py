@@ -113,8 +113,8 @@ def test_a_case_that_knows_no_place_is_a_picture_of_its_own():
 def test_a_real_segmentation_is_asked_on_as_without_the_detour(cases, ada):
     """Clicks decode with the model: the session, its prompts and the picture must all be what they were."""
     from sac.ui import work as model
-    from sac.ui.desk import Picture
     from sac.ui.examples import generated_field
+    from sac.ui.picture import Picture
 
     picture, after = Picture.of(generated_field(side=128, count=10)), {}
     for mode in ("instances", "semantic"):

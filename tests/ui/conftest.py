@@ -7,8 +7,9 @@ import pytest
 
 from sac.ui import work
 from sac.ui.canvas import SegCanvas
-from sac.ui.desk import Desk, Picture
+from sac.ui.desk import Desk
 from sac.ui.examples import generated_field
+from sac.ui.picture import Picture
 
 VARIANTS = (("nuclei", "instances"), ("nuclei", "semantic"))
 

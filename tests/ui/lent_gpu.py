@@ -59,8 +59,8 @@ def main(folder: Path) -> None:
     from sac.errors import CheckpointError
     from sac.inference.reprompt import clicked
     from sac.ui import gpu, work
-    from sac.ui.desk import Picture
     from sac.ui.examples import generated_field
+    from sac.ui.picture import Picture
 
     picture, found = Picture.of(generated_field(side=256, count=40)), {}
     options = hub.config_of("nuclei").options()

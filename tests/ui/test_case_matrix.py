@@ -34,9 +34,10 @@ from sac.ui import work
 from sac.ui.canvas import encoded
 from sac.ui.cases.held import cases
 from sac.ui.cases.work import work_of
-from sac.ui.desk import DESKS, Picture
+from sac.ui.desk import DESKS
 from sac.ui.examples import generated_field
 from sac.ui.page import build_page
+from sac.ui.picture import Picture
 from sac.ui.serving.guests import MARK
 from training.tab import build_train_tab
 

@@ -22,7 +22,8 @@ from sac.prompts import Prompts
 from sac.ui import desk
 from sac.ui.canvas import strip
 from sac.ui.cases.work import check_saved, hold, work_of
-from sac.ui.desk import DESKS, THUMBNAIL, Desk, Picture
+from sac.ui.desk import DESKS, Desk
+from sac.ui.picture import THUMBNAIL, Picture
 from sac.ui.told import counted, summary, told
 
 NUCLEI, SEMANTIC = ("nuclei", "instances"), ("nuclei", "semantic")

@@ -19,7 +19,7 @@ from sac.errors import OptionError
 from sac.inference.cache import Cache
 from sac.inference.reprompt import clicked
 from sac.ui import gpu, work
-from sac.ui.desk import Picture
+from sac.ui.picture import Picture
 
 ROOT = Path(__file__).parents[2]
 

@@ -23,9 +23,9 @@ from sac.inference.session import Session
 from sac.metrics import Mistakes
 from sac.prompts import Prompts
 from sac.ui import models, work
-from sac.ui.desk import Picture
 from sac.ui.examples import generated_field, stained_tissue
 from sac.ui.handlers import Handlers
+from sac.ui.picture import Picture
 
 
 @pytest.fixture

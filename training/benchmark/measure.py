@@ -18,7 +18,7 @@ from training.benchmark.school import FACTS, Lessons, commit, taught
 from training.benchmark.scores import scores
 from training.benchmark.sets import Split, raw
 from training.datasets.sample import Sample
-from training.disk import read_json, written_whole, write_json
+from training.disk import read_json, write_json, written_whole
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ from training.benchmark.plan import Budget, Student
 from training.benchmark.sets import Ground, raw
 from training.crops import Crops
 from training.datasets.sample import Sample
-from training.disk import read_json, written_whole, write_json
+from training.disk import read_json, write_json, written_whole
 from training.exam import Exam
 from training.fit import schedule_of
 from training.lesson import PARTS, NucleiLesson

@@ -19,7 +19,7 @@ from PIL import Image as PillowImage
 from sac.errors import DataError
 from training.augment import is_coloured, median_diameter
 from training.datasets.sample import DOUBTS, Sample
-from training.disk import written_whole, write_json
+from training.disk import write_json, written_whole
 
 TABLE, SURVEY = "samples.arrow", "survey.json"
 FEATURES = Features({"name": Value("string"), "source": Value("string"), "image": Picture(), "labels": Picture()})

@@ -18,7 +18,8 @@ from PIL import Image as PillowImage
 
 from sac.inference.session import Session
 from sac.ui.cases.held import Held, cases
-from sac.ui.desk import Desk, Picture
+from sac.ui.desk import Desk
+from sac.ui.picture import Picture
 from sac.ui.served import served
 
 HERE = Path(__file__).parent

@@ -14,10 +14,11 @@ from sac.ui.canvas import SegCanvas, Value, case_of
 from sac.ui.cases.held import Held, cases
 from sac.ui.cases.panel import PANEL, shown
 from sac.ui.cases.work import check_saved, hold, lay, work_of
-from sac.ui.desk import Desk, Picture, at
+from sac.ui.desk import Desk, at
 from sac.ui.errors import shows_errors
 from sac.ui.opening import EVERYTHING, Opening, seated
 from sac.ui.orders import Order, number_of, order_of, place_of
+from sac.ui.picture import Picture
 from sac.ui.told import escaped, plain
 from sac.ui.visitor import is_guest, owner_of
 

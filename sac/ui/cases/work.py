@@ -6,8 +6,9 @@ from sac.cases import Case, Who, Work
 from sac.errors import CaseError, ImageError
 from sac.inference.history import History
 from sac.ui.cases.held import Held, cases
-from sac.ui.desk import PREVIEW, Desk, Kept, Picture
+from sac.ui.desk import Desk
 from sac.ui.models import title
+from sac.ui.picture import PREVIEW, Kept, Picture
 
 
 def work_of(picture: Picture, notes: str) -> Work:
