@@ -121,11 +121,11 @@ def in_line(text: str, most: int) -> str:
     return " ".join(cleaned(text or "").split())[:most].rstrip()
 
 
-def thumbnail(pixels: np.ndarray) -> bytes:
-    """A small JPEG."""
-    step = max(1, min(pixels.shape[0] // (2 * THUMBNAIL[1]), pixels.shape[1] // (2 * THUMBNAIL[0])))
+def thumbnail(pixels: np.ndarray, size: tuple[int, int] = THUMBNAIL) -> bytes:
+    """A small JPEG, at most of `size` (width, height)."""
+    step = max(1, min(pixels.shape[0] // (2 * size[1]), pixels.shape[1] // (2 * size[0])))
     small = PillowImage.fromarray(np.ascontiguousarray(pixels[::step, ::step]))
-    small.thumbnail(THUMBNAIL)
+    small.thumbnail(size)
     stream = io.BytesIO()
     small.save(stream, "JPEG", quality=80)
     return stream.getvalue()

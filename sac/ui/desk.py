@@ -90,11 +90,13 @@ class Desk:
 
         Raises ImageError where the picture was closed.
         """
-        place = self.place_of(self.named(picture.id).id)
+        if picture not in self.pictures:
+            raise ImageError(CLOSED)
         if picture.histories or picture.busy or picture.image.is_preview:
             self.add([image])
         else:
-            self.pictures[place], self.index = Picture.of(image), place
+            self.index = self.pictures.index(picture)
+            self.pictures[self.index] = Picture.of(image)
 
     @property
     def room(self) -> Path:

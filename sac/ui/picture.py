@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import io
 import secrets
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-from PIL import Image as PillowImage
 
 from sac.cases import Level
+from sac.cases.packing import thumbnail
 from sac.errors import CaseError, ImageError
 from sac.export import Result
 from sac.images import Image
@@ -63,7 +62,8 @@ class Picture:
     @classmethod
     def of(cls, image: Image) -> Picture:
         seen = hashlib.sha256(repr(image.pixels.shape).encode() + image.pixels.tobytes())
-        return cls(image, seen.hexdigest(), _thumbnail(image.pixels))
+        small = base64.b64encode(thumbnail(image.pixels, THUMBNAIL)).decode()
+        return cls(image, seen.hexdigest(), f"data:image/jpeg;base64,{small}")
 
     @property
     def history(self) -> History | None:
@@ -129,13 +129,3 @@ class Picture:
         if self.session is None:
             raise ImageError(f"{self.image.name} is not segmented yet: press Segment first.")
         return Result(self.image, self.session.instances(), title(self.shown[0]), self.session.options)
-
-
-def _thumbnail(pixels: np.ndarray) -> str:
-    """A small JPEG as data URL."""
-    step = max(1, min(pixels.shape[0] // (2 * THUMBNAIL[1]), pixels.shape[1] // (2 * THUMBNAIL[0])))
-    small = PillowImage.fromarray(np.ascontiguousarray(pixels[::step, ::step]))
-    small.thumbnail(THUMBNAIL)
-    stream = io.BytesIO()
-    small.save(stream, "JPEG", quality=80)
-    return "data:image/jpeg;base64," + base64.b64encode(stream.getvalue()).decode()
