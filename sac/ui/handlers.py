@@ -18,6 +18,7 @@ from sac.ui import work
 from sac.ui.canvas import SegCanvas, Value
 from sac.ui.desk import Desk, at
 from sac.ui.errors import shows_errors
+from sac.ui.models import thresholds
 from sac.ui.orders import obey, order_of
 from sac.ui.picture import PREVIEW, Picture
 from sac.ui.told import counted, figures, plain, summary, told
@@ -39,13 +40,16 @@ class Handlers:
 
     @shows_errors
     def press_all(self, desk: Desk | None, model: str, mode: str, *settings, progress=gr.Progress()) -> Iterator:
-        """Segments every picture that has no result yet, and can be stopped between two."""
+        """Segments every picture that has no result yet, and can be stopped between two.
+
+        Each with the checkpoint that fits it, as long as the visitor chose none: a batch may be of several stains.
+        """
         desk, options = at(desk), _options(mode, *settings)
         waiting = [p for p in desk.pictures if p.history is None and not p.image.is_preview]
         for number, picture in enumerate(waiting, start=1):
             yield gr.skip(), f"Segmenting {number} of {len(waiting)}: {plain(picture.image.name)}", gr.skip()
             try:
-                _segment(desk, picture.allow("edit"), model, options, progress)
+                _segment(desk, picture.allow("edit"), *_fitted(desk, picture, model, options), progress)
             except SacError as error:
                 picture.trouble = str(error)
             with desk.lock:  # not while others go on: another thread may be the one that comes back
@@ -163,6 +167,15 @@ def _options(
 ) -> SegmentOptions:
     counts = {"pairs": int(pairs), "negatives": int(negatives)}
     return SegmentOptions(mode, strategy, kinds=kinds, certainty=certainty, prominence=prominence, **counts)
+
+
+def _fitted(desk: Desk, picture: Picture, model: str, options: SegmentOptions) -> tuple[str, SegmentOptions]:
+    """The checkpoint on the page and its settings, or the one that fits a picture, with thresholds of its own."""
+    fitting = model if desk.picked else work.fitting(picture.image)
+    if fitting == model:
+        return model, options
+    certainty, prominence = thresholds(fitting)
+    return fitting, replace(options, certainty=certainty, prominence=prominence)
 
 
 def _segment(desk: Desk, picture: Picture, model: str, options: SegmentOptions, progress: gr.Progress) -> str:

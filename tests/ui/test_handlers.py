@@ -13,10 +13,15 @@ import pytest
 
 from sac.config import LIMITS
 from sac.errors import DeskError, EditError
+from sac.images import Image
+from sac.inference.instances import from_mask
+from sac.inference.session import Session
+from sac.prompts import Prompts
 from sac.ui import desk as desks
 from sac.ui import opening, work
 from sac.ui.desk import DESKS, Desk, at
 from sac.ui.handlers import Handlers
+from sac.ui.models import thresholds
 from sac.ui.opening import forget
 from sac.ui.opening import seated as at_desk
 from sac.ui.orders import obey
@@ -192,3 +197,26 @@ def test_an_edit_meant_for_a_picture_that_was_closed_is_done_to_none(two, canvas
     assert Handlers(canvas).edit(desk, gr.EventData(None, order))["said"] == "Show the image again first."
     assert second.history.past == ()
     assert Handlers(canvas).edit(desk, gr.EventData(None, order | {"picture": second.id}))["kind"] == "patch"
+
+
+# Several stains
+
+
+@pytest.mark.parametrize("picked, models", [(False, ["nuclei-he", "nuclei"]), (True, ["nuclei-he", "nuclei-he"])])
+def test_each_picture_is_segmented_with_what_fits_it_unless_the_visitor_chose(canvas, monkeypatch, picked, models):
+    asked, stain = [], np.full((30, 30, 3), (200, 120, 190), np.uint8)
+    nothing = Prompts(np.zeros((0, 1, 2), np.float32), np.zeros((0, 1), np.int8))
+
+    def segmented(picture, model, options, progress):
+        asked.append((model, options))
+        return Session.begin(from_mask(np.ones(picture.image.size, bool), nothing), options)
+
+    monkeypatch.setattr(work, "segmented", segmented)
+    desk = Desk()
+    desk.add([Image("a.png", stain), Image("b.png", np.zeros_like(stain))])
+    desk.picked = picked
+    list(Handlers(canvas).press_all(desk, "nuclei-he", "instances", "centroid", "both", 8, 2, 0.35, 0.15))
+    assert [model for model, _ in asked] == models and [options.negatives for _, options in asked] == [2, 2]
+    own = thresholds("nuclei")
+    read = [(options.certainty, options.prominence) for _, options in asked]
+    assert own != (0.35, 0.15) and read == [(0.35, 0.15), (0.35, 0.15) if picked else own]
