@@ -147,13 +147,14 @@ def forget(request: gr.Request) -> None:
     tab = request.session_hash
     if desk := DESKS.get(tab):
         desk.left = mark = object()
-        timer = threading.Timer(GRACE, _cleared, (tab, desk, mark))
+        timer = threading.Timer(GRACE, _cleared, (tab, mark))  # which keeps no desk in memory that nobody else does
         timer.daemon = True
         timer.start()
 
 
-def _cleared(tab: str, desk: Desk, mark: object) -> None:
-    if desk.left is mark:  # it did not speak since
+def _cleared(tab: str, mark: object) -> None:
+    desk = DESKS.get(tab)
+    if desk and desk.left is mark:  # it did not speak since
         DESKS.pop(tab, None)
         desk.clear()
 
