@@ -42,6 +42,13 @@ tags: [segment-anything, image-segmentation]
 """
 
 
+READ_BY = {
+    "others": "The one after reads the map and the masks of each image by thresholds found on the others alone.",
+    "": "How the map and the masks of the one after are read was found on these images, too.",
+}
+"""What a card says of the thresholds behind its figures, by the provenance's word on it; older checkpoints have none."""
+
+
 def sac_card(title: str, config: SACConfig) -> str:
     """README.md of a SAC checkpoint, from its provenance."""
     source = config.provenance
@@ -137,7 +144,7 @@ def _figures(source: dict) -> str:
         "## Figures",
         "",
         f"Means over {min(source['held_out'], MOST_IMAGES)} image(s) of the {source['held_out']} held out, or their middles.",
-        "How the map and the masks of the one after are read was found on these images, too.",
+        READ_BY[source.get("read_by", "")],
         "",
     ]
     lines += [f"| | {' | '.join(names)} |", "|---" * (len(names) + 1) + "|"]

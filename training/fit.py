@@ -26,7 +26,7 @@ from training.options import FitOptions, Task
 from training.outcome import Outcome, compare, judged
 from training.places import HELD_OUT
 from training.start import begin
-from training.thresholds import thresholds
+from training.thresholds import readings
 
 WARMUP = 50
 """Steps in which the learning rate rises, or a tenth of all, where that is less."""
@@ -101,12 +101,13 @@ def _judged(sac: SAC, samples: list[Sample], options: FitOptions, out: Path, tol
     if not samples:
         return None
     told("Finding how certain a mask must be")
-    found = thresholds(sac, samples)
-    sac.config = replace(sac.config, provenance=sac.config.provenance | found)
+    read = readings(sac, samples)
+    sac.config = replace(sac.config, provenance=sac.config.provenance | read.best())
     if not options.start:
         return None
     before = hub.load(options.start, str(sac.sam.device))
-    return compare(before, sac.learning(False), samples, out, lambda name: told(f"Comparing before and after: {name}"))
+    asked = [(sample, read.best(without=number)) for number, sample in enumerate(samples)]
+    return compare(before, sac.learning(False), asked, out, lambda name: told(f"Comparing before and after: {name}"))
 
 
 def _save(
@@ -134,7 +135,7 @@ def provenance(before: dict, task: Task, counts: tuple[int, int], outcome: Outco
     `counts`: images of this training, and those held out from it.
     """
     options = task.options
-    figures = {} if outcome is None else {"figures": outcome.figures()}
+    figures = {} if outcome is None else {"figures": outcome.figures(), "read_by": "others"}
     return {
         "data": list(dict.fromkeys([*before.get("data", []), *task.data])),
         "images": counts[0],

@@ -23,6 +23,9 @@ MOST_IMAGES, MOST_PIXELS = 8, 1024
 """Images that it is judged by, and pixels along their sides: enough for a minute."""
 SCORES = ("dice", "aji", "pq", "msa")
 
+Asked = tuple[Sample, dict[str, float]]
+"""A sample, and the thresholds by which the one that was taught reads it: such as were not chosen for this sample."""
+
 
 @dataclass(frozen=True)
 class Compared:
@@ -83,15 +86,15 @@ def judged(whole: Sequence[Sample], keep: Sequence[Piece]) -> list[Sample]:
 
 
 def compare(
-    before: SAC, after: SAC, samples: Sequence[Sample], out: Path, told: Callable[[str], None] = lambda name: None
+    before: SAC, after: SAC, asked: Sequence[Asked], out: Path, told: Callable[[str], None] = lambda name: None
 ) -> Outcome:
     """Segments samples with both and writes pictures and figures to `out`: validation/0.before.png and so on."""
     compared = []
-    for number, sample in enumerate(samples):
+    for number, (sample, read) in enumerate(asked):
         told(sample.name)
-        scores = {}
-        for when, sac in (("before", before), ("after", after)):
-            found = segment(Image(sample.name, sample.image, sample.microns or None), sac).labels
+        image, scores = Image(sample.name, sample.image, sample.microns or None), {}
+        for when, sac, options in (("before", before, {}), ("after", after, read)):
+            found = segment(image, sac, sac.config.options(**options)).labels
             scores[when] = {name: round(value, 5) for name, value in score(sample.labels, found).to_json().items()}
             draw(out / COMPARED / f"{number}.{when}.png", sample.image, sample.labels, found)
         compared.append(Compared(sample.name, **scores))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -28,33 +28,56 @@ ERRORS = 1.0
 one-standard-error rule of Breiman et al. 1984, which keeps the simpler of two that are as close)."""
 
 
-def thresholds(sac: SAC, samples: Sequence[Sample], scale: float = 0.0, decoded: bool = True) -> dict[str, float]:
-    """Fields of the provenance: the `certainty` from which on masks are kept, and the `prominence` of summits.
+@dataclass(frozen=True)
+class Readings:
+    """What samples are worth at each threshold. marks (images, prominences, certainties): all `SCORES` together.
 
-    Those by which samples score best, all `SCORES` together; the checkpoint's own where they are not better by `ERRORS`.
-    A decoder that is taught briefly judges its masks badly, and there the usual half can drop most of them; one that
-    tells neighbours apart well may be asked about smaller summits. scale: magnification of the samples; 0 measures each.
-    decoded: False reads the generator's map alone, which has no certainty.
+    own: of the SAC that was asked. decoded: False where its map alone was, which has no certainty.
     """
+
+    marks: np.ndarray
+    prominences: list[float]
+    certainties: list[float]
+    own: SACConfig
+    decoded: bool = True
+
+    def best(self, without: int | None = None) -> dict[str, float]:
+        """Fields of the provenance: the `certainty` from which on masks are kept, and the `prominence` of summits.
+
+        Those by which samples score best; the checkpoint's own where they are not better by `ERRORS`. A decoder that is
+        taught briefly judges its masks badly, and there the usual half can drop most of them; one that tells neighbours
+        apart well may be asked about smaller summits. without: a sample that has no say, so that it can be measured with
+        thresholds that were not chosen for it.
+        """
+        marks = self.marks if without is None else np.delete(self.marks, without, axis=0)
+        prominence, certainty = self.own.prominence, self.own.certainty
+        if len(marks) > 1:
+            prominence, certainty = _best(marks, self.prominences, self.certainties, self.own)
+        return {"prominence": prominence} | ({"certainty": certainty} if self.decoded else {})
+
+
+def readings(sac: SAC, samples: Sequence[Sample], scale: float = 0.0, decoded: bool = True) -> Readings:
+    """Each sample read at each threshold, and scored. scale: magnification of the samples; 0 measures each."""
     own = sac.config
     prominences = sorted({*PROMINENCES, own.prominence})
     certainties = sorted({*CERTAINTIES, own.certainty}) if decoded else [own.certainty]
-    marks = []
+    marks = np.zeros((len(samples), len(prominences), len(certainties)))
     with torch.inference_mode():
-        for sample in samples:
+        for row, sample in zip(marks, samples):
             embedding = _embedded(sac, sample, scale)
-            marks.append([])
-            for prominence in prominences:
+            for at, prominence in enumerate(prominences):
                 options = own.options(prominence=prominence)
                 if decoded:
                     found = _segmented(sac, embedding, options, certainties)
                 else:
                     found = [generator_alone(embedding, own, options)]
-                marks[-1].append([_worth(sample.labels, labels) for labels in found])
-    prominence, certainty = own.prominence, own.certainty
-    if len(marks) > 1:
-        prominence, certainty = _best(np.array(marks), prominences, certainties, own)
-    return {"prominence": prominence} | ({"certainty": certainty} if decoded else {})
+                row[at] = [_worth(sample.labels, labels) for labels in found]
+    return Readings(marks, prominences, certainties, own, decoded)
+
+
+def thresholds(sac: SAC, samples: Sequence[Sample], scale: float = 0.0, decoded: bool = True) -> dict[str, float]:
+    """The best `readings` of all samples."""
+    return readings(sac, samples, scale, decoded).best()
 
 
 def _embedded(sac: SAC, sample: Sample, scale: float) -> Embedding:

@@ -29,6 +29,7 @@ from training.options import FitOptions, Task
 from training.outcome import Compared, Outcome
 from training.places import CANCEL, EMBEDDINGS, LOG, PAUSE
 from training.start import begin
+from training.thresholds import Readings
 
 pytestmark = pytest.mark.usefixtures("no_trace", "short_exams")
 SMALL = {"generator_widths": (8, 16), "rank": 2}
@@ -277,7 +278,7 @@ def test_what_is_looked_for_and_its_size_are_handed_down_until_others_are_told(n
 
 def test_a_checkpoint_says_from_where_on_it_keeps_masks_and_parts_nuclei(two, tmp_path, monkeypatch):
     found = {"certainty": 0.25, "prominence": 0.15}
-    monkeypatch.setattr("training.fit.thresholds", lambda sac, held: found if len(held) == 2 else {})
+    monkeypatch.setattr(Readings, "best", lambda read, without=None: found if len(read.marks) == 2 else {})
     fitted(tmp_path / "first", two, task(hold_out=0.1, steps=1, generator_steps=-1))
     first = hub.config_of(str(tmp_path / "first"))
     assert (first.certainty, first.prominence) == (0.25, 0.15)
@@ -285,6 +286,22 @@ def test_a_checkpoint_says_from_where_on_it_keeps_masks_and_parts_nuclei(two, tm
     fitted(tmp_path / "second", two, task(start=str(tmp_path / "first"), hold_out=0, steps=1, generator_steps=-1))
     second = hub.config_of(str(tmp_path / "second"))
     assert (second.certainty, second.prominence) == (0.25, 0.15)
+
+
+def test_no_image_is_measured_by_thresholds_that_it_asked_for(two, checkpoint, tmp_path, monkeypatch):
+    read = []
+
+    def seen(image, sac, options):
+        read.append(options.certainty)
+        return segment(image, sac, options)
+
+    asked = {None: 0.3, 0: 0.1, 1: 0.2}
+    monkeypatch.setattr(Readings, "best", lambda marks, without=None: {"certainty": asked[without], "prominence": 0.2})
+    monkeypatch.setattr(outcome, "segment", seen)
+    out = tmp_path / "out"
+    fitted(out, two, task(start=str(checkpoint), hold_out=0.1, steps=1, generator_steps=-1))
+    assert read == [0.5, 0.1, 0.5, 0.2] and hub.config_of(str(out)).certainty == 0.3
+    assert "thresholds found on the others alone" in (out / hub.CARD).read_text()
 
 
 def test_the_card_says_what_is_looked_for():
@@ -298,9 +315,9 @@ def test_the_card_says_what_is_looked_for():
 def test_before_and_after_are_each_compared_at_the_size_that_they_look_for(one, checkpoint, tmp_path, monkeypatch):
     sizes = []
 
-    def seen(image, sac):
+    def seen(image, sac, options):
         sizes.append(sac.config.microns)
-        return segment(image, sac)
+        return segment(image, sac, options)
 
     monkeypatch.setattr(outcome, "segment", seen)
     fitted(tmp_path, one, task(start=str(checkpoint), hold_out=0.1, steps=1, generator_steps=-1, microns=80.0))

@@ -9,6 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from sac import hub
+from sac.inference.segment import segment
+from sac.ui.examples import generated_field
 from training.datasets.division import Piece
 from training.datasets.sample import Sample
 from training.outcome import MOST_IMAGES, MOST_PIXELS, SCORES, Compared, Outcome, compare, judged
@@ -51,7 +54,7 @@ def test_a_little_less_of_one_score_is_no_loss_where_another_rose_by_more(rise, 
 
 def test_a_sac_against_itself_is_no_gain(sac, samples, tmp_path):
     told = []
-    found = compare(sac, sac, samples, tmp_path, told.append)
+    found = compare(sac, sac, [(sample, {}) for sample in samples], tmp_path, told.append)
     assert told == ["sample-0", "sample-1"] and found.gain() == 0
     assert [image.before for image in found.images] == [image.after for image in found.images]
     pictures = sorted(p.name for p in (tmp_path / COMPARED).iterdir())
@@ -59,6 +62,14 @@ def test_a_sac_against_itself_is_no_gain(sac, samples, tmp_path):
     with Image.open(tmp_path / COMPARED / "0.after.png") as picture:
         assert picture.size == (160, 160)
     assert Outcome.read(tmp_path) == found and len(json.loads((tmp_path / FIGURES).read_text())) == 2
+
+
+def test_each_image_is_read_by_its_own_thresholds_after(tmp_path):
+    field, nuclei = generated_field(0, side=160, count=12), hub.load("nuclei")
+    sample = Sample("field", field.pixels, segment(field, nuclei).labels)
+    first, second = compare(nuclei, nuclei, [(sample, {}), (sample, {"certainty": 1.0})], tmp_path).images
+    assert first.before == first.after and first.before["f1"] > 0
+    assert second.before["f1"] > 0 and second.after["f1"] == 0  # no mask is as certain
 
 
 def test_where_nothing_was_compared_there_is_no_outcome(tmp_path):

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
 from sac import hub
+from sac.config import SACConfig
 from sac.inference.compare import generator_alone
 from sac.inference.segment import embed_image, segment
 from sac.ui.examples import generated_field
 from training.datasets.sample import Sample
-from training.thresholds import CERTAINTIES, PROMINENCES, thresholds
+from training.thresholds import CERTAINTIES, PROMINENCES, Readings, thresholds
 
 
 @pytest.fixture
@@ -102,3 +104,15 @@ def test_what_is_tried_does_not_stay_where_the_trial_fails(nuclei, fields, monke
     with pytest.raises(MemoryError):
         thresholds(nuclei, fields)
     assert nuclei.config is own
+
+
+def test_an_image_is_measured_by_what_the_others_say():
+    at_two_and_five = np.array([[[2.0, 1.0]], [[2.0, 1.0]], [[1.0, 4.0]]])  # the first two gain by .2, the third by .5
+    read = Readings(at_two_and_five, [0.2], [0.2, 0.5], SACConfig())
+    assert read.best()["certainty"] == 0.5
+    assert [read.best(without=number)["certainty"] for number in range(3)] == [0.5, 0.5, 0.2]
+
+
+def test_one_of_two_is_measured_by_the_usual_thresholds():
+    read = Readings(np.array([[[2.0, 1.0]], [[2.0, 1.0]]]), [0.2], [0.2, 0.5], SACConfig())
+    assert (read.best()["certainty"], read.best(without=0)["certainty"]) == (0.2, 0.5)
