@@ -7,7 +7,7 @@ import sys
 from importlib import import_module
 from types import ModuleType
 
-from sac.errors import SacError
+from sac.errors import SacError, of_system
 
 COMMANDS = {name: f"sac.commands.{name}" for name in ("segment", "push", "deploy", "user", "cases")}
 """Name of a command -> its module, which has `add(commands)`, for its flags, and `run(parsed)`, its exit status."""
@@ -21,7 +21,9 @@ def main(arguments: list[str] | None = None) -> int:
         return modules[parsed.command].run(parsed)
     except SacError as error:
         print(error, file=sys.stderr)
-        return 1
+    except OSError as error:
+        print(of_system(error), file=sys.stderr)
+    return 1
 
 
 def _asked_for(arguments: list[str]) -> dict[str, ModuleType]:

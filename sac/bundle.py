@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import lzma
 import os
 import re
 import shutil
+import struct
 import tempfile
+import unicodedata
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Self
+from typing import BinaryIO, Self
 
 from sac.config import LIMITS
 from sac.decoding.decoded import spoken
@@ -27,6 +30,12 @@ HIDDEN = re.compile(r"\.[^.]|__MACOSX$")
 """Files and folders that systems leave behind."""
 UNREADABLE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, ValueError, RuntimeError)
 """What Python raises for a damaged zip; RuntimeError: for a way of packing that it does not know, too."""
+FULL = (errno.ENOSPC, errno.EDQUOT)
+"""Which say that there is no room for a file, not that it is damaged."""
+ENTRY = 1024
+"""Bytes that a zip's list may take for each of its members, in the mean: the longest names are seldom."""
+END, END_64 = struct.Struct("<4s4H2LH"), struct.Struct("<4sQ2H2L4Q")
+"""How a zip ends, and what stands before it in one that is longer than 4 GB or has many members."""
 SMALL = 2**25
 """Bytes below which it does not matter how tightly a zip's member is packed."""
 
@@ -62,7 +71,17 @@ def _images(bundle: Bundle) -> Iterator[Sent | ImageError]:
             yield Sent(bundle.fetch(name), name)
         except ImageError as error:
             yield error
+        except OSError as error:
+            if error.errno not in FULL:
+                raise
+            yield ImageError(f"{name} and what follows it in {bundle.name}: there is no room left on the disk")
+            return
     yield from _left_out(bundle.name, len(images), [name for name in bundle.names if not is_image(name)])
+
+
+def alike(name: str) -> str:
+    """A name as file systems compare it that know neither case nor how a letter's accent was typed."""
+    return unicodedata.normalize("NFC", name).casefold()
 
 
 def is_image(name: str) -> bool:
@@ -87,7 +106,7 @@ class Bundle:
         """Closes it."""
 
     def fetch(self, name: str) -> Path:
-        """One of its files, on disk. Raises ImageError where it cannot be had."""
+        """One of its files, on disk. Raises ImageError where it cannot be had, OSError where the disk is full."""
         raise NotImplementedError
 
     def drop(self, path: Path) -> None:
@@ -127,7 +146,12 @@ class Zip(Bundle):
 
     def __init__(self, path: Path, room: Path, members: int | None = None):
         self.name, self._room, self._stem = path.name, room, path.stem[:40]
+        members = members or LIMITS.zip_members
         try:
+            with path.open("rb") as stream:
+                listed = _listed(stream)
+            if listed > members * ENTRY:
+                raise ImageError(f"{self.name} has too many files; up to {members} are accepted")
             self._archive = zipfile.ZipFile(path)
         except (*UNREADABLE, OSError) as error:
             raise ImageError(f"{self.name} is not a zip that can be read") from error
@@ -135,7 +159,7 @@ class Zip(Bundle):
         self._members = {member.filename: member for member in files}
         self.names = tuple(_seen(self._members))
         try:
-            _judge(path.name, files, members or LIMITS.zip_members)
+            _judge(path.name, files, members)
         except ImageError:
             self._archive.close()
             raise
@@ -146,17 +170,39 @@ class Zip(Bundle):
     def fetch(self, name: str) -> Path:
         member = self._members[name]
         _judge_member(member)
+        if shutil.disk_usage(self._room).free < member.file_size + LIMITS.disk_reserve:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         handle, path = tempfile.mkstemp(PurePosixPath(name).suffix[:16], f"{self._stem}-", self._room)
         try:
             with open(handle, "wb") as file, self._archive.open(member) as packed:
                 shutil.copyfileobj(packed, file)
         except (*UNREADABLE, OSError) as error:
             os.unlink(path)
+            if getattr(error, "errno", None) in FULL:
+                raise
             raise ImageError(f"{member.filename} is damaged in the zip") from error
         return Path(path)
 
     def drop(self, path: Path) -> None:
         path.unlink(missing_ok=True)
+
+
+def _listed(stream: BinaryIO) -> int:
+    """Bytes of a zip's list of members, as its end says: `zipfile` reads as many, and keeps an object for each member.
+
+    0 where there is no such end (APPNOTE.TXT 4.3.14 and 4.3.16), which `zipfile` says.
+    """
+    size = stream.seek(0, os.SEEK_END)
+    stream.seek(max(0, size - END.size - 2**16))
+    last = stream.read()
+    at = last.rfind(b"PK\x05\x06")
+    if at < 0 or len(last) - at < END.size:
+        return 0
+    listed = END.unpack_from(last, at)[5]
+    longer = last.rfind(b"PK\x06\x06", 0, at)
+    if listed == 2**32 - 1 and longer >= 0 and len(last) - longer >= END_64.size:
+        listed = END_64.unpack_from(last, longer)[8]
+    return listed
 
 
 def _judge(name: str, members: list[zipfile.ZipInfo], most: int) -> None:

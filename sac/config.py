@@ -279,6 +279,8 @@ class Limits:
     """Seconds of computing that it may take: 100 megapixels of 8 bit take up to 5, of RGB of 16 bit up to 8."""
     decoding_memory: int = 1_350_000_000
     """Bytes that the process which decodes a file may take."""
+    wasted_seconds: int = 60
+    """Seconds that may go, of one drop, into files which then cannot be opened: others wait meanwhile."""
     zip_members: int = 5_000
     zip_bytes: int = 4 * 2**30
     """Bytes that a zip's members may have together, unpacked."""

@@ -48,3 +48,10 @@ class CaseChanged(CaseError):
         by = f" by {author}" if author else ""
         super().__init__(f"The case was saved{by} meanwhile, as version {latest}. Keep both, or reload theirs?")
         self.latest, self.author = latest, author
+
+
+def of_system(error: OSError) -> str:
+    """What the system says of a file or folder that a command was given. Raises the error where it names none."""
+    if not (error.filename and error.strerror):
+        raise error
+    return f"{error.filename}: {error.strerror}"

@@ -2,7 +2,10 @@
 
 import io
 import os
+import shutil
+import struct
 import zipfile
+from types import SimpleNamespace
 
 import pytest
 from files import picture, saved
@@ -199,3 +202,32 @@ def test_links_in_ones_own_folder_are_followed_but_not_in_circles(tmp_path, room
     with opened(linked(tmp_path), room, links=True) as bundle:
         assert bundle.names == ("a.png", "b.png", "c/secret.png", "own.png")
         assert all(bundle.fetch(name).is_file() for name in bundle.names)
+
+
+def test_a_list_of_very_many_members_is_not_read(tmp_path, room, monkeypatch):
+    """Each would become an object. The end of a long zip says how long its list is."""
+    one = struct.pack("<4s4B4HL2L5H2L", b"PK\1\2", 20, 3, 20, 0, 0, 0, 0, 33, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0) + b"a"
+    count, size = 200_000, 200_000 * len(one)
+    long_end = struct.pack("<4sQ2H2L4Q", b"PK\6\6", 44, 45, 45, 0, 0, count, count, size, 0)
+    long_end += struct.pack("<4sLQL", b"PK\6\7", 0, size, 1)
+    path = tmp_path / "list.zip"
+    path.write_bytes(one * count + long_end + struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, *[65535] * 2, *[2**32 - 1] * 2, 0))
+    monkeypatch.setattr(zipfile, "ZipFile", None)
+    assert sorted_out([path], room) == ([], ["list.zip has too many files; up to 5000 are accepted"])
+
+
+def test_a_long_zip_with_a_comment_is_read(tmp_path, room):
+    path = zip_of(tmp_path / "plate.zip", {f"{n}.png": png() for n in range(3)})
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.comment = b"from the microscope" * 1000
+    assert [name for name, _ in sorted_out([path], room)[0]] == ["0.png", "1.png", "2.png"]
+
+
+@pytest.mark.parametrize("free", [0, Limits.disk_reserve - 1])
+def test_a_full_disk_is_no_damage(tmp_path, room, monkeypatch, free):
+    path = zip_of(tmp_path / "plate.zip", {"a.png": png(), "b.png": png()})
+    monkeypatch.setattr(shutil, "disk_usage", lambda place: SimpleNamespace(free=free))
+    words = "a.png and what follows it in plate.zip: there is no room left on the disk"
+    assert sorted_out([path], room) == ([], [words])
+    with opened(path, room) as bundle, pytest.raises(OSError, match="No space left"):
+        bundle.fetch("a.png")

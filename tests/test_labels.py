@@ -3,6 +3,7 @@
 import numpy as np
 import PIL.Image
 import pytest
+import tifffile
 from files import picture, saved, written
 
 from sac.errors import ImageError
@@ -141,6 +142,12 @@ def test_a_mask_of_imagej_that_is_shown_inverted(tmp_path):
     mask = (numbered() > 0) * np.uint8(255)
     path = written(tmp_path / "mask.tif", mask, photometric="miniswhite", metadata=None, description=IMAGEJ)
     assert np.array_equal(read_labels(path, (24, 32)), np.minimum(numbered(), 2))
+
+
+def test_a_mask_of_truths_that_tifffile_wrote(tmp_path):
+    """It says that white is zero, and calls what is true 1."""
+    tifffile.imwrite(tmp_path / "mask.tif", numbered() > 0)
+    assert np.array_equal(read_labels(tmp_path / "mask.tif", (24, 32)), np.minimum(numbered(), 2))
 
 
 @pytest.mark.parametrize("kind", ["uint8", "uint16"])

@@ -147,6 +147,7 @@ def test_the_command_adds_changes_and_removes(monkeypatch, tmp_path, capsys):
     [
         ("ada", "short\nshort\n", "8 to 1024"), ("ada", "", "8 to 1024"), ("ada", "password1\npassword2\n", "differ"),
         ("a:b", "password1\npassword1\n", "colons"), ("a b", "password1\npassword1\n", "spaces"),
+        ("ada", "\udcff" * 9 + "\n" + "\udcff" * 9 + "\n", "not text in UTF-8"),
         ("link:0123456789abcdef", "password1\npassword1\n", "colons"),
     ],
 )  # fmt: skip

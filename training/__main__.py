@@ -9,7 +9,7 @@ from dataclasses import fields
 from pathlib import Path
 
 from sac.config import SACConfig
-from sac.errors import SacError
+from sac.errors import SacError, of_system
 from sac.flags import add_flags, read_flags
 from training import scales, speed
 from training.benchmark import command
@@ -26,6 +26,9 @@ def main(arguments: list[str] | None = None) -> int:
         parsed.run(parsed)
     except SacError as error:
         print(error, file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(of_system(error), file=sys.stderr)
         return 1
     return 0
 

@@ -71,7 +71,7 @@ method of arXiv 2401.13220; no figure here is the paper's.
 | licence of the weights | {source["licence"]} |
 | started from | {source["start"] or "a fresh adapter, heads that had seen generated scenes"} |
 {before}| command | `{source["command"]}` |
-| images of it | {source["images"]}, and {source["held_out"]} held out |
+| images of it | {source["images"]}, {_held_out(source)} |
 | seed | {source["seed"]} |
 | software | segment-any-cell {source["version"]} |
 {_figures(source)}{_use(config)}{_limits(config)}"""
@@ -133,6 +133,19 @@ def _scaled(config: SACConfig) -> str:
     )
 
 
+def _measured(source: dict) -> str:
+    """What figures are means over."""
+    count, most = source["held_out"], min(source["held_out"], MOST_IMAGES)
+    if source.get("strips"):
+        return f"strips of {most} image(s) that it learnt the rest of: others may fare worse."
+    return f"{most} image(s) of the {count} held out, or their middles."
+
+
+def _held_out(source: dict) -> str:
+    """What of the images it did not learn from; of older trainings strips are not told apart."""
+    return f"of {source['held_out']} of them all but a strip" if source.get("strips") else f"and {source['held_out']} held out"
+
+
 def _figures(source: dict) -> str:
     """Scores on the images that were held out, before and after, where they were compared."""
     if "figures" not in source:
@@ -143,7 +156,7 @@ def _figures(source: dict) -> str:
         "",
         "## Figures",
         "",
-        f"Means over {min(source['held_out'], MOST_IMAGES)} image(s) of the {source['held_out']} held out, or their middles.",
+        f"Means over {_measured(source)}",
         READ_BY[source.get("read_by", "")],
         "",
     ]

@@ -6,14 +6,14 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from sac import __version__, hub
 from sac.model.sac import SAC
 from training.augment import Zoom
 from training.cards import sac_card
 from training.crops import Crops
-from training.datasets.division import Piece, Pieces, divide
+from training.datasets.division import Piece, Pieces, divide, is_strips
 from training.datasets.gather import TrainingSet
 from training.datasets.sample import Sample
 from training.disk import room
@@ -30,6 +30,8 @@ from training.thresholds import readings
 
 WARMUP = 50
 """Steps in which the learning rate rises, or a tenth of all, where that is less."""
+TRAINING = "Training"
+"""What is told while steps are taken."""
 SOUGHT = ("microns", "finds", "one_scale")
 """What of a training's options says what it looks for, and how large."""
 Told = Callable[[str], None]
@@ -44,6 +46,14 @@ class Fitted:
 
     verdict: str
     outcome: Outcome | None = None
+
+
+class Split(NamedTuple):
+    """Images of a training, and those held out from it; or, of so few that none can be spared, those of which a strip was."""
+
+    learnt: int
+    held_out: int
+    strips: bool = False
 
 
 def fit(out: Path, whole: TrainingSet, task: Task, resume: bool = False, told: Told = print) -> Fitted:
@@ -66,7 +76,7 @@ def fit(out: Path, whole: TrainingSet, task: Task, resume: bool = False, told: T
         features = embeddings(sac, crops, out, kept) if options.quick else None
     lesson = NucleiLesson(sac, options.alone, features)
     started = {name: w.detach().clone() for name, w in lesson.named_parameters() if w.requires_grad and options.keep}
-    told("Training")
+    told(TRAINING)
     examiner = Examiner(_exams(sac, whole, learn, keep, options.seed), options, out)
     verdict = run(accelerator, Course(lesson, crops, schedule_of(options), out, PARTS), resume, examiner)
     if verdict in ("pause", "cancel"):
@@ -75,7 +85,8 @@ def fit(out: Path, whole: TrainingSet, task: Task, resume: bool = False, told: T
     outcome = None
     if accelerator.is_main_process:
         outcome = _judged(sac.eval(), judged(whole, keep), options, out, told)
-        _save(sac, whole, task, (len(learn), keep), outcome, out)
+        _save(sac, task, Split(len(learn), len(keep), is_strips(keep)), outcome, out)
+        _name(whole, keep, out)
     return Fitted(verdict, outcome)
 
 
@@ -110,17 +121,19 @@ def _judged(sac: SAC, samples: list[Sample], options: FitOptions, out: Path, tol
     return compare(before, sac.learning(False), asked, out, lambda name: told(f"Comparing before and after: {name}"))
 
 
-def _save(
-    sac: SAC, whole: TrainingSet, task: Task, split: tuple[int, list[Piece]], outcome: Outcome | None, out: Path
-) -> None:
-    """The checkpoint with its card, and the names of what was held out. split: pieces learnt from, and held out."""
-    learnt, keep = split
-    told = provenance(sac.config.provenance, task, (learnt, len(keep)), outcome)
+def _save(sac: SAC, task: Task, split: Split, outcome: Outcome | None, out: Path) -> None:
+    """The checkpoint with its card."""
+    told = provenance(sac.config.provenance, task, split, outcome)
     own = {"certainty": sac.config.certainty, "prominence": sac.config.prominence}
     sac.config = replace(sac.config, provenance=told | own)
     with room():
         hub.save(sac, out, sac_card(task.title or out.name, sac.config))
-        names = [whole.survey.facts[piece.index].name for piece in keep]
+
+
+def _name(whole: TrainingSet, keep: list[Piece], out: Path) -> None:
+    """Writes the names of the images that it did not learn from, not of those whose strips are held out."""
+    names = [whole.survey.facts[piece.index].name for piece in keep if not is_strips([piece])]
+    with room():
         (out / HELD_OUT).write_text("".join(f"{name}\n" for name in names))
 
 
@@ -129,17 +142,14 @@ def sought_of(options: FitOptions, before: dict) -> dict[str, Any]:
     return {name: told for name in SOUGHT if (told := getattr(options, name) or before.get(name))}
 
 
-def provenance(before: dict, task: Task, counts: tuple[int, int], outcome: Outcome | None) -> dict[str, Any]:
-    """Where weights come from. `before`: of the checkpoint they started from, whose data and commands stay named.
-
-    `counts`: images of this training, and those held out from it.
-    """
+def provenance(before: dict, task: Task, split: Split, outcome: Outcome | None) -> dict[str, Any]:
+    """Where weights come from. `before`: of the checkpoint they started from, whose data and commands stay named."""
     options = task.options
     figures = {} if outcome is None else {"figures": outcome.figures(), "read_by": "others"}
     return {
         "data": list(dict.fromkeys([*before.get("data", []), *task.data])),
-        "images": counts[0],
-        "held_out": counts[1],
+        "images": split.learnt,
+        "held_out": split.held_out,
         "licence": options.licence,
         "title": task.title,
         "start": before.get("title") or (Path(options.start).name if os.path.isabs(options.start) else options.start),
@@ -148,5 +158,6 @@ def provenance(before: dict, task: Task, counts: tuple[int, int], outcome: Outco
         "seed": options.seed,
         "version": __version__,
         **sought_of(options, before),
+        **({"strips": True} if split.strips else {}),
         **figures,
     }

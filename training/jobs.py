@@ -17,7 +17,7 @@ import sys
 import time
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,7 @@ from sac.config import data_folder
 from sac.errors import TrainingError
 from training.disk import read_json, room, write_json
 from training.options import Task
-from training.places import CANCEL, LOG, PAUSE, SET
+from training.places import CANCEL, LOG, PAUSE, SET, START
 
 ROOT = Path(__file__).parents[1]
 RUN, ASKED, STATUS, LOCK = "run", "job.json", "status.json", "lock"
@@ -143,6 +143,7 @@ class Jobs:
         self._judge_queue(owner)
         with room():
             (job.folder / BALLAST).write_bytes(bytes(BALLAST_BYTES))
+            task = replace(task, options=replace(task.options, start=_brought(task.options.start, job.folder / START)))
             write_json(job.folder / ASKED, {"owner": owner, "made": time.time(), "task": asdict(task)})
             job.tell("queued")
         self.start_next()
@@ -224,6 +225,7 @@ class Jobs:
         """Called by who holds the lock: whatever else says that it is running was killed."""
         for job in self._all():
             if job.status.get("state") == "running":
+                (job.folder / BALLAST).unlink(missing_ok=True)
                 job.tell("interrupted", "Its process was ended from outside.")
 
     def next(self) -> Job | None:
@@ -242,6 +244,17 @@ class Jobs:
 
     def _all(self) -> Iterable[Job]:
         return (Job(path) for path in list(self.folder.iterdir()) if NAME.fullmatch(path.name))
+
+
+def _brought(start: str, place: Path) -> str:
+    """A checkpoint's name; one in a folder is copied to `place`, as it may be deleted before the training is over."""
+    if not (os.path.isabs(start) and os.path.isdir(start)):
+        return start
+    place.mkdir(exist_ok=True)
+    for file in Path(start).iterdir():
+        if file.is_file():
+            shutil.copy(file, place)
+    return str(place)
 
 
 def _environment() -> dict[str, str]:

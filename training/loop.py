@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import shutil
 import time
 from dataclasses import dataclass
@@ -281,7 +282,7 @@ def _load_state(accelerator: Accelerator, out: Path) -> int:
 
 def _clear_states(accelerator: Accelerator, out: Path) -> int:
     if accelerator.is_main_process:
-        for old in out.glob(f"{STATE}*"):
+        for old in _folders(out, whole=False):
             shutil.rmtree(old)
         (out / LOG).unlink(missing_ok=True)
     accelerator.wait_for_everyone()
@@ -289,5 +290,10 @@ def _clear_states(accelerator: Accelerator, out: Path) -> int:
 
 
 def _states(out: Path) -> list[Path]:
-    whole = [p for p in out.glob(f"{STATE}*") if not p.name.endswith(".partial")]
-    return sorted(whole, key=lambda p: int(p.name.removeprefix(STATE)))
+    return sorted(_folders(out, whole=True), key=lambda p: int(p.name.removeprefix(STATE)))
+
+
+def _folders(out: Path, whole: bool) -> list[Path]:
+    """Those of states; what else lies there under a like name is not ours. whole: without those that are half written."""
+    name = re.compile(rf"{STATE}\d+" + ("" if whole else r"(\.partial)?"))
+    return [path for path in out.glob(f"{STATE}*") if name.fullmatch(path.name) and path.is_dir()]

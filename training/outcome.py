@@ -61,7 +61,7 @@ class Outcome:
         before, after = self.mean("before", "msa"), self.mean("after", "msa")
         count = "1 image" if len(self.images) == 1 else f"{len(self.images)} images"
         told = f"mSA {before:.3f} before, {after:.3f} after, Dice {self.mean('before', 'dice'):.3f} before, "
-        told += f"{self.mean('after', 'dice'):.3f} after, on {count} held out"
+        told += f"{self.mean('after', 'dice'):.3f} after, on what was held out ({count}, or parts of them)"
         return (
             f"It got worse: {told}. The checkpoint it started from is the better one." if self.is_worse else f"{told}."
         )

@@ -2,6 +2,8 @@
 
 SET = "set"
 """Folder of its training set."""
+START = "start"
+"""Folder of the checkpoint that a job starts from, its own copy."""
 LOG = "log.jsonl"
 """A row a step."""
 STATE = "state-"

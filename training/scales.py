@@ -11,6 +11,7 @@ from PIL import Image as PillowImage
 from tqdm import tqdm
 
 from sac import hub
+from sac.errors import OptionError
 from sac.images import Image
 from sac.inference.segment import segment
 from sac.metrics import score
@@ -32,6 +33,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(parsed: argparse.Namespace) -> None:
     """Prints a table: means over the images, the size of a pixel told and not told."""
+    if min(parsed.every, parsed.side) < 1 or not parsed.microns > 0:
+        raise OptionError("--every, --side and --microns are above 0")
     sac = hub.load(parsed.model)
     samples = [_corner(sample, parsed.side) for sample in load_all(find_pairs(parsed.data)[:: parsed.every])]
     lines = ["| µm per pixel | known | Dice | AJI | mSA |", "|---|---|---|---|---|"]

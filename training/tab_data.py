@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -104,8 +105,8 @@ def _allow(picture: Picture) -> None:
 
 def told(survey: Survey) -> str:
     """What was found, what was left out, and what is likely to spoil the training. Markdown."""
-    sizes = sorted({f"{f.width} × {f.height}" for f in survey.facts})
-    size = sizes[0] if len(sizes) == 1 else f"{sizes[0]} to {sizes[-1]}" if sizes else ""
+    sizes = sorted({(f.width, f.height) for f in survey.facts}, key=math.prod)
+    size = " to ".join(f"{width} × {height}" for width, height in dict.fromkeys((sizes[0], sizes[-1])))
     diameter = np.median([f.diameter for f in survey.facts if f.nuclei])
     lines = [
         f"**{counted(len(survey.facts))} with {survey.nuclei} nuclei**",

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import html
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from sac.ui.served import served
 from training.datasets.gather import counted
 from training.estimate import spoken
+from training.fit import TRAINING
 from training.jobs import Job, Jobs
 from training.outcome import SCORES, Outcome
 from training.places import COMPARED, LOOKS
@@ -30,6 +33,8 @@ STATES = {
 """What `data-state` may be, in words."""
 RECENT = 20
 """Steps by whose pace the time left is told."""
+REST = 10
+"""Times the usual gap between two steps from which on a gap is a pause."""
 LOGGED = 12
 """Lines of the log that are shown."""
 CSS = """
@@ -52,7 +57,7 @@ def status(job: Job | None, jobs: Jobs) -> str:
     said = f"{jobs.ahead(job)} before it." if state == "queued" else told
     if state == "interrupted":
         said = "Its process ended, with the machine or by itself. It can be resumed from its last saved state."
-    if state == "running" and 0 < done < steps:
+    if state == "running" and told == TRAINING and 0 < done < steps:
         said = "Stopping after this step." if job.is_stopping else f"step {done} of {steps}{left(rows, steps)}"
     return _status(state, done, steps, job.task.title, said)
 
@@ -70,7 +75,8 @@ def left(rows: list[dict[str, Any]], steps: int) -> str:
     timed = [row for row in rows if "at" in row][-RECENT:]
     if len(timed) < 3:
         return ""
-    pace = (timed[-1]["at"] - timed[0]["at"]) / (timed[-1]["step"] - timed[0]["step"])
+    gaps = [later["at"] - sooner["at"] for sooner, later in pairwise(timed)]
+    pace = np.mean([gap for gap in gaps if gap <= REST * np.median(gaps)])
     return f", {spoken(pace * (steps - timed[-1]['step']))} left"
 
 

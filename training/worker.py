@@ -52,24 +52,25 @@ def work(folder: Path) -> None:
 
 def _train(job: Job) -> None:
     """Carries a job out; whatever happens, its status says so."""
-    job.tell("running", "Starting")
     try:
-        from training.datasets.gather import TrainingSet  # seconds, for which the lock is held already
-        from training.fit import fit
-
         with room():
-            fitted = fit(
-                job.run, TrainingSet(job.set), job.task, resume=True, told=lambda said: job.tell("running", said)
-            )
+            job.tell("running", "Starting")
+            _carry_out(job)
     except SacError as error:
         job.fail(str(error))
     except Exception as error:
         logging.getLogger(__name__).exception("job %s", job.id)
         job.fail(FULL if isinstance(error, MemoryError) or NO_MEMORY.search(str(error)) else BUG)
-    else:
-        worse = fitted.outcome is not None and fitted.outcome.is_worse
-        job.tell("worse" if worse else STATES[fitted.verdict], SAID[fitted.verdict])
-        tidy(job.run, fitted.verdict)  # afterwards: killed in between, it would begin anew
+
+
+def _carry_out(job: Job) -> None:
+    from training.datasets.gather import TrainingSet  # seconds, for which the lock is held already
+    from training.fit import fit
+
+    fitted = fit(job.run, TrainingSet(job.set), job.task, resume=True, told=lambda said: job.tell("running", said))
+    worse = fitted.outcome is not None and fitted.outcome.is_worse
+    job.tell("worse" if worse else STATES[fitted.verdict], SAID[fitted.verdict])
+    tidy(job.run, fitted.verdict)  # afterwards: killed in between, it would begin anew
 
 
 def tidy(run: Path, verdict: str) -> None:

@@ -32,7 +32,8 @@ HEADER = re.compile(
     r"\{'descr': '([<>|][uif][1248])', 'fortran_order': False, 'shape': \(([0-9]{1,9}(?:, [0-9]{1,9}){1,2})\), \} *\n"
 )
 """All that NumPy writes before an array such as those of a case."""
-TOLD_BYTES = 64 * 2**20
+TOLD_BYTES, SMALL = 64 * 2**20, 2**20
+"""Of `case.json`, unpacked: the most, and what it may be however tightly it is packed."""
 NO_CASE = "is not a case, or it is damaged; a file that was downloaded from Cases is accepted"
 
 
@@ -79,9 +80,14 @@ def _read(archive: zipfile.ZipFile) -> tuple[str, str, dict[str, np.ndarray], li
         raise ValueError("members twice, or too many")
     if any(m.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) for m in members.values()):
         raise ValueError("packed in a way that may take any memory")
+    packed_too_well = members[TOLD].file_size > LIMITS.zip_ratio * members[TOLD].compress_size
+    if packed_too_well and members[TOLD].file_size > SMALL:
+        raise ValueError("packed too well")
     if members[TOLD].file_size > TOLD_BYTES or sum(m.file_size for m in members.values()) > LIMITS.desk:
         raise ValueError("too large when unpacked")
     head = json.loads(archive.read(TOLD))
+    if len(head["work"]["sessions"]) > MEMBERS:
+        raise ValueError("too many sessions")
     used = {
         "pixels.npy",
         "values.npy",

@@ -11,11 +11,11 @@ from tempfile import TemporaryDirectory
 from tqdm import tqdm
 
 from sac import hub
-from sac.bundle import Sent, each_file
+from sac.bundle import Sent, alike, each_file
 from sac.commands.progress import shown
 from sac.config import MODES, SegmentOptions, View
 from sac.errors import ImageError, SacError
-from sac.export import CONTRACT, FILES, Result, alike, safe_stem, write_all
+from sac.export import CONTRACT, FILES, Result, safe_stem, write_all
 from sac.flags import add_flags, read_flags
 from sac.images import read_image
 from sac.inference.segment import segment

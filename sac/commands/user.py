@@ -39,6 +39,10 @@ def _asked_twice() -> str:
 
 def _asked(prompt: str) -> str:
     try:
-        return getpass(prompt) if sys.stdin.isatty() else sys.stdin.readline().rstrip("\r\n")
+        said = getpass(prompt) if sys.stdin.isatty() else sys.stdin.readline().rstrip("\r\n")
+        said.encode()  # what is no text is let through as such by some locales
+        return said
+    except UnicodeError as error:
+        raise OptionError("The password is not text in UTF-8; nothing was changed") from error
     except EOFError as error:
         raise OptionError("No password was given; nothing was changed") from error

@@ -58,9 +58,10 @@ def _of_8_bit(colormap: np.ndarray) -> np.ndarray:
 def _are_labels(values: np.ndarray, page: tifffile.TiffPage, bits: int) -> bool:
     """Whether values of a page on which white is zero are numbers, rather than the black and white of a mask.
 
-    ImageJ's always are: it turns its masks round for the eye alone, and calls what it found 255.
+    ImageJ's always are: it turns its masks round for the eye alone, and calls what it found 255. So are those that
+    tifffile makes of an array, whose truths it calls 1, and says that white is zero.
     """
-    return page.parent.is_imagej or not np.isin(values, (0, 2**bits - 1)).all()
+    return page.parent.is_imagej or page.parent.is_shaped or not np.isin(values, (0, 2**bits - 1)).all()
 
 
 def _inverted(values: np.ndarray, bits: int) -> np.ndarray:

@@ -1,6 +1,6 @@
 """Instances become files that other programs open: label maps, pictures, tables, outlines and masks."""
 
-from sac.export.archive import CONTRACT, FILES, alike, safe_stem, write_all, zipped, zipped_all
+from sac.export.archive import CONTRACT, FILES, safe_stem, write_all, zipped, zipped_all
 from sac.export.chart import areas_png
 from sac.export.coco import coco_json
 from sac.export.imagej import rois_zip

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import io
-import unicodedata
 import zipfile
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from sac.bundle import alike
 from sac.errors import OptionError
 from sac.export.chart import areas_png
 from sac.export.coco import coco_json
@@ -116,8 +116,3 @@ def _unique(stem: str, taken: set[str]) -> str:
         name = f"{stem}-{number}"
     taken.add(alike(name))
     return name
-
-
-def alike(name: str) -> str:
-    """A name as file systems compare it that know neither case nor how a letter's accent was typed."""
-    return unicodedata.normalize("NFC", name).casefold()

@@ -65,8 +65,11 @@ class Desk:
         if coming + sum(desk.nbytes for desk in desks) <= LIMITS.desks:
             return True
         for desk in desks:
-            if desk.left:
-                desk.clear()
+            if desk.left and desk.lock.acquire(blocking=False):  # two that wait for each other would wait for ever
+                try:
+                    desk.clear()
+                finally:
+                    desk.lock.release()
         return coming + sum(desk.nbytes for desk in desks) <= LIMITS.desks
 
     @property
@@ -92,7 +95,7 @@ class Desk:
         """
         if picture not in self.pictures:
             raise ImageError(CLOSED)
-        if picture.histories or picture.busy or picture.image.is_preview:
+        if picture.histories or picture.busy or picture.truth is not None or picture.image.is_preview:
             self.add([image])
         else:
             self.index = self.pictures.index(picture)

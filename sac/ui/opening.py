@@ -13,7 +13,7 @@ import gradio as gr
 
 from sac.bundle import each_file
 from sac.cases import GONE
-from sac.config import View
+from sac.config import LIMITS, View
 from sac.errors import DeskError, ImageError, SacError
 from sac.images import Image, open_file, reopened
 from sac.ui import source
@@ -32,6 +32,7 @@ FIRST = "segment"
 """The name, among the tabs, of the one with the desk."""
 GRACE = 900.0
 """Seconds for which a tab is kept after it seemed to be closed: a network may break, a laptop may sleep."""
+SEATING = threading.Lock()
 TOASTS = 3
 """Refused files that get a note of their own; all of them are listed beside the picture."""
 
@@ -162,12 +163,13 @@ def _cleared(tab: str, mark: object) -> None:
 def seated(desk: Desk | None, request: gr.Request) -> Desk:
     """The tab's desk, a new one at first; `forget` empties it when the tab closes.
 
-    For two things that follow each other it is made first: each would make its own.
+    Two files that a fresh tab opens at once find no desk in its state, and would each make its own: so the second takes
+    the one that the first has made.
     """
-    if desk is None:
-        desk = Desk()
-    desk.left = None
-    DESKS[request.session_hash] = desk
+    with SEATING:
+        desk = desk or DESKS.get(request.session_hash) or Desk()
+        desk.left = None
+        DESKS[request.session_hash] = desk
     return desk
 
 
@@ -186,12 +188,15 @@ def _fitting(desk: Desk) -> str | dict:
 
 def _laid(desk: Desk, paths: list[Path], begins: Callable[[str], None]) -> list[str]:
     """Lays what is in files and zips on the desk, one by one. Returns a sentence for each that is not."""
-    wrong: list[str] = []
+    wrong, wasted = [], 0.0
     for sent in each_file(paths, desk.room):
+        if wasted > LIMITS.wasted_seconds:
+            return [*wrong, "What follows was left out: too much time went into files that cannot be opened."]
         if isinstance(sent, ImageError):
             wrong.append(str(sent))
             continue
         begins(sent.name)
+        began = time.monotonic()
         try:
             image: Image = open_file(sent.path, sent.name)
             with desk.lock:
@@ -200,6 +205,9 @@ def _laid(desk: Desk, paths: list[Path], begins: Callable[[str], None]) -> list[
             return [*wrong, f"{sent.name} and what follows it: {error}"]
         except ImageError as error:
             wrong.append(str(error))
+            wasted += time.monotonic() - began
+            if sent.path.is_relative_to(desk.room):  # unpacked for nothing
+                sent.path.unlink(missing_ok=True)
     return wrong
 
 

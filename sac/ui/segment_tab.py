@@ -34,6 +34,8 @@ SLOW = {"concurrency_id": "inference", "concurrency_limit": 1, "api_visibility":
 """One picture at a time: two at once on two cores would both be slower than one after the other."""
 OPENING = {"concurrency_id": "opening", "concurrency_limit": 2, "api_visibility": "private"}
 """Files are decoded beside everything else, a few at a time: each may take a process and its memory."""
+KEEPING = {"concurrency_id": "keeping", "concurrency_limit": 2, "api_visibility": "private"}
+"""What is saved, and opened again, does not wait for files that others send."""
 HUB = {"concurrency_id": "hub", "concurrency_limit": 2, "api_visibility": "private"}
 """The Hub may be slow or silent: only those wait who asked for something of it."""
 FOLD = "() => ({__type__: 'update', open: false})"
@@ -138,7 +140,7 @@ def build_segment_tab(tabs: gr.Tabs, key: gr.BrowserState, arrived: gr.events.De
     _wire_case(case, keep, canvas, desk, key, arrived, everything)
     # Laid out open, then closed: fields of a panel that is laid out late lose what comes to them meanwhile.
     arrived.then(None, None, folding, js=FOLD, **PLAIN)
-    arrived.then(keep.arrive, [desk, key], [desk, shared, controls, *everything, *case.told], **OPENING)
+    arrived.then(keep.arrive, [desk, key], [desk, shared, controls, *everything, *case.told], **KEEPING)
     _endpoint()
     return Segmenting(desk, key, arrived, model, tabs, bring, everything, case, brought)
 
@@ -164,10 +166,10 @@ def _wire_case(
     """What saves, shares and comments the picture shown."""
     written, kept = [desk, case.name, case.notes, case.author, key], [canvas, *case.told]
     for asked in (canvas.keep, case.save.click):
-        asked(keep.save, written, kept, **OPENING)
-    case.conflict.keep_both.click(keep.keep_both, written, kept, **OPENING)
-    case.conflict.reload.click(keep.reload, desk, [*everything, *case.told], **OPENING)
-    case.versions.input(keep.version, [desk, case.versions], [*everything, *case.told], **OPENING)
+        asked(keep.save, written, kept, **KEEPING)
+    case.conflict.keep_both.click(keep.keep_both, written, kept, **KEEPING)
+    case.conflict.reload.click(keep.reload, desk, [*everything, *case.told], **KEEPING)
+    case.versions.input(keep.version, [desk, case.versions], [*everything, *case.told], **KEEPING)
     canvas.turned(keep.turned, desk, case.told, trigger_mode="multiple", **QUICK)
     canvas.comment(keep.comment, [desk, case.author], canvas, trigger_mode="multiple", **QUICK)
     name = gr.BrowserState("", storage_key="segment-any-cell-name")

@@ -151,7 +151,7 @@ def figures(picture: Picture) -> list[dict[str, Any]]:
     against = picture.session.labels if picture.truth is None else picture.truth
     table = []
     for name, labels in rows.items():
-        told = {"method": name, "nuclei": int(np.count_nonzero(np.bincount(labels.ravel())[1:]))}
+        told = {"method": name, "nuclei": len(np.unique(labels[labels > 0]))}
         if labels is not against:
             scores = score(against, labels).to_json()
             told |= {k: float(scores[k]) for k in FIGURES}

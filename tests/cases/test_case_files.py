@@ -8,6 +8,7 @@ import tracemalloc
 import zipfile
 import zlib
 from dataclasses import replace
+from secrets import token_hex
 
 import numpy as np
 import pytest
@@ -372,8 +373,9 @@ def test_values_that_do_not_fit(cases, good, sent, path_and_value):
 
 
 def test_odd_values_that_do_no_harm_are_taken(cases, good, sent):
-    long = {"id": -1, "x": -5, "y": 1e9, "text": "x" * 9000, "author": "y\n" * 90, "at": -1, "done": 1}
-    case = cases.import_file(EVE, sent(told_with(good, "comments", [long] * (LIMITS.comments + 5))))
+    odd = {"id": -1, "x": -5, "y": 1e9, "author": "y\n" * 90, "at": -1, "done": 1}
+    long = [odd | {"text": token_hex(4500)} for _ in range(LIMITS.comments + 5)]
+    case = cases.import_file(EVE, sent(told_with(good, "comments", long)))
     told = cases.comments(case.id, EVE)
     assert len(told) == LIMITS.comments and len(told[0].text) == LIMITS.comment and len(told[0].author) <= 60
     assert cases.import_file(EVE, sent(told_with(good, "name", {"a": ["\ud800" * 900]}))).name.startswith("{'a':")
@@ -385,6 +387,11 @@ def test_numbers_of_nuclei_have_an_end(cases, good, sent):
     labels[0, 0] = 2**31 - 2
     parts = members(told_with(good, *FIRST, "last", 2**31 - 2))
     refused(cases, sent(zipped({**parts, "labels-0.npy": npy(labels)})))
+
+
+def many_sessions(good: bytes) -> bytes:
+    """Below what JSON may take, but tightly packed, and each element would become more than a hundred bytes."""
+    return zipped(members(good) | {"case.json": b'{"name":"x","comments":[],"work":{"sessions":[' + b"0," * 2**20 + b"0]}}"})
 
 
 def bomb(good: bytes, name: str, array_head: bytes, size: int) -> bytes:
@@ -424,6 +431,7 @@ def in_64_bits(content: bytes) -> bytes:
 
 BOMBS = {
     "zeros behind pixels": lambda good: bomb(good, "pixels.npy", headed("(60, 80, 3)"), 2**26),
+    "a session for each of a million zeros": lambda good: many_sessions(good),
     "zeros as JSON": lambda good: bomb(good, "case.json", b"", 2**26 + 2**20),
     "a claim of 4 GB": lambda good: claiming(good, "pixels.npy", 2**32 - 2),
     "a claim of 1 GB, with a header that says so": lambda good: claiming(

@@ -23,7 +23,7 @@ from training.cards import sac_card
 from training.crops import Crops
 from training.datasets.division import Pieces, divide
 from training.exam import Exam, Marks
-from training.fit import fit, provenance
+from training.fit import Split, fit, provenance
 from training.lesson import NucleiLesson
 from training.options import FitOptions, Task
 from training.outcome import Compared, Outcome
@@ -114,7 +114,7 @@ def test_two_pictures_are_learnt_by_the_decoder(two, tmp_path, monkeypatch):
 def test_one_image_trains_and_a_strip_of_it_is_held_out(one, checkpoint, tmp_path):
     found = fitted(tmp_path, one, task(start=str(checkpoint), hold_out=0.1, steps=2, generator_steps=-1))
     assert found.verdict == "done" and [image.name for image in found.outcome.images] == ["sample-0"]
-    assert (tmp_path / "held_out.txt").read_text() == "sample-0\n"
+    assert (tmp_path / "held_out.txt").read_text() == ""  # it learnt the rest of it
 
 
 # Stopping and going on
@@ -253,9 +253,9 @@ def test_the_card_has_figures_and_no_folder_of_this_machine(two, checkpoint, tmp
 
 def test_provenance_keeps_what_came_before():
     named = [replace(TASK, data=data, command=f"fit {n}") for n, data in enumerate([("a",), ("b", "a"), ("b",)])]
-    first = provenance({}, named[0], (9, 1), None)
-    second = provenance(first, named[1], (5, 0), None)
-    third = provenance(second, named[2], (5, 0), None)
+    first = provenance({}, named[0], Split(9, 1), None)
+    second = provenance(first, named[1], Split(5, 0), None)
+    third = provenance(second, named[2], Split(5, 0), None)
     assert (first["data"], first["before"], first["held_out"], first["start"]) == (["a"], [], 1, "")
     assert (third["data"], third["images"], third["start"]) == (["a", "b"], 5, "mine")
     assert third["before"] == ["fit 0", "fit 1"] and third["command"] == "fit 2"
@@ -268,7 +268,7 @@ def test_provenance_keeps_what_came_before():
 )
 def test_what_is_looked_for_and_its_size_are_handed_down_until_others_are_told(name, told, other):
     def taught(before, **options):
-        return provenance(before, replace(TASK, options=replace(OPTIONS, **options)), (9, 1), None)
+        return provenance(before, replace(TASK, options=replace(OPTIONS, **options)), Split(9, 1), None)
 
     first = taught({}, **{name: told})
     assert first[name] == taught(first)[name] == told
@@ -304,8 +304,16 @@ def test_no_image_is_measured_by_thresholds_that_it_asked_for(two, checkpoint, t
     assert "thresholds found on the others alone" in (out / hub.CARD).read_text()
 
 
+def test_strips_are_not_called_images_that_were_held_out(tmp_path, one, checkpoint):
+    found = fitted(tmp_path, one, task(start=str(checkpoint), hold_out=0.1, steps=1, generator_steps=-1))
+    card = (tmp_path / hub.CARD).read_text()
+    assert "| images of it | 1, of 1 of them all but a strip |" in card
+    assert "Means over strips of 1 image(s) that it learnt the rest of" in card
+    assert (tmp_path / "held_out.txt").read_text() == "" and "(1 image, or parts of them)" in found.outcome.sentence
+
+
 def test_the_card_says_what_is_looked_for():
-    taught = provenance({}, replace(TASK, options=replace(OPTIONS, finds="glands", microns=80.0)), (9, 1), None)
+    taught = provenance({}, replace(TASK, options=replace(OPTIONS, finds="glands", microns=80.0)), Split(9, 1), None)
     card = sac_card("mine", SACConfig(provenance=taught, diameter=40.0))
     assert "scaled so that glands are about 40 pixels wide" in card and "lora, glands, microscopy" in card
     alike = sac_card("mine", SACConfig(provenance=taught | {"one_scale": True}, diameter=40.0))
@@ -326,14 +334,13 @@ def test_before_and_after_are_each_compared_at_the_size_that_they_look_for(one, 
 
 def test_a_start_that_is_a_folder_without_a_title_is_called_by_its_name():
     started = replace(TASK, options=replace(OPTIONS, start="/home/ada/cells/run"))
-    assert provenance({}, started, (1, 0), None)["start"] == "run"
-    assert (
-        provenance({}, replace(TASK, options=replace(OPTIONS, start="ada/cells")), (1, 0), None)["start"] == "ada/cells"
-    )
+    assert provenance({}, started, Split(1, 0), None)["start"] == "run"
+    named = replace(TASK, options=replace(OPTIONS, start="ada/cells"))
+    assert provenance({}, named, Split(1, 0), None)["start"] == "ada/cells"
 
 
 def test_figures_of_the_card_are_those_of_the_outcome():
     row = dict.fromkeys(("dice", "aji", "pq", "msa"), 0.25)
-    told = provenance({}, TASK, (3, 1), Outcome((Compared("a", row, {**row, "msa": 0.5}),)))
+    told = provenance({}, TASK, Split(3, 1), Outcome((Compared("a", row, {**row, "msa": 0.5}),)))
     card = sac_card("mine", SACConfig(provenance=told))
     assert "| before | 0.250 | 0.250 | 0.250 | 0.250 |\n| after | 0.250 | 0.250 | 0.250 | 0.500 |" in card

@@ -72,7 +72,7 @@ def test_a_set_whose_making_was_cut_short_is_not_there(tmp_path):
     gather([sample()], tmp_path)
     with pytest.raises(KeyboardInterrupt):
         gather(cut_short(), tmp_path)
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(DataError, match="no longer here: bring them again"):
         TrainingSet(tmp_path)
 
 

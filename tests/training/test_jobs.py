@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -26,7 +27,7 @@ from training.exam import Exam, Marks
 from training.examiner import Examiner
 from training.jobs import BALLAST, MOST_EACH, MOST_WAITING, STALE, Job, Jobs, _environment
 from training.options import FitOptions, Task
-from training.places import SET
+from training.places import SET, START
 from training.worker import BUG, _train
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -316,6 +317,30 @@ def test_a_checkpoint_that_cannot_be_so_changed_says_so(idle):
     job = waiting(idle, task=Task(replace(LEAST, start="nuclei"), {"tile": 512}))
     state, said = told(job)
     assert state == "failed" and said.startswith("Tile of a checkpoint cannot be changed")
+
+
+def test_a_job_takes_the_checkpoint_that_it_starts_from_along(idle, tmp_path):
+    """Whoever deletes that takes nothing away from it."""
+    own = shutil.copytree(hub.folder_of("nuclei"), tmp_path / "own")
+    job = waiting(idle, task=Task(replace(LEAST, start=str(own)), {}, "second"))
+    shutil.rmtree(own)
+    assert job.task.options.start == str(job.folder / START)
+    assert hub.load(job.task.options.start).config == hub.config_of("nuclei")
+    named = waiting(idle, task=Task(replace(LEAST, start="nuclei"), {}, "third"))
+    assert named.task.options.start == "nuclei" and not (named.folder / START).exists()
+
+
+def test_a_disk_that_is_full_when_its_turn_comes_is_said(idle, monkeypatch):
+    """Or it would wait for ever, and all behind it."""
+    job, flush = waiting(idle), os.fsync
+
+    def full(handle: int) -> None:
+        if (job.folder / BALLAST).exists():
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        flush(handle)
+
+    monkeypatch.setattr(os, "fsync", full)
+    assert told(job) == ("failed", FULL[0].upper() + FULL[1:] + ".")
 
 
 @pytest.mark.usefixtures("no_trace")

@@ -33,6 +33,7 @@ def pairs(*names, lists=None):
         ("x/a.png", "x/a.geojson"),
         ("a.png", "a.png.geojson"),
         ("images/a.png", "annotations/a.json"),
+        ("images/o\u0308.png", "labels/ö.png"),
     ],
 )
 def test_an_image_and_its_annotation(image, annotation):

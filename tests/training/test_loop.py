@@ -230,6 +230,14 @@ def test_half_written_state_is_ignored(tmp_path, uninterrupted):
     assert states(tmp_path) == {"state-6", "state-7"}
 
 
+def test_what_is_only_called_like_a_state_is_not_ours(tmp_path, uninterrupted):
+    (tmp_path / "state-of-the-art").mkdir()
+    (tmp_path / "state-3").write_text("a note")
+    assert same(train(tmp_path, Lesson(0), resume=True), uninterrupted)
+    assert same(train(tmp_path, Lesson(0), resume=False), uninterrupted)
+    assert states(tmp_path) == {"state-6", "state-7", "state-of-the-art", "state-3"}
+
+
 def test_nothing_to_resume_begins_at_the_beginning(tmp_path, uninterrupted):
     assert same(train(tmp_path / "new", Lesson(0), resume=True), uninterrupted)
 

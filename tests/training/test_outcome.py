@@ -31,7 +31,8 @@ def test_figures_are_means_over_the_images():
     assert found.figures() == {"before": scores(0.3), "after": scores(0.65)}
     assert found.gain() == pytest.approx(0.35) and not found.is_worse
     assert found.sentence == (
-        "mSA 0.300 before, 0.650 after, Dice 0.300 before, 0.650 after, on 2 images held out."
+        "mSA 0.300 before, 0.650 after, Dice 0.300 before, 0.650 after, on what was held out "
+        "(2 images, or parts of them)."
     )  # fmt: skip
 
 
@@ -39,7 +40,7 @@ def test_that_it_got_worse_is_said():
     found = outcome((0.5, 0.4))
     assert found.is_worse and found.gain() == pytest.approx(-0.1)
     assert found.sentence.startswith("It got worse: mSA 0.500 before, 0.400 after")
-    assert "on 1 image held out" in found.sentence and "started from is the better one" in found.sentence
+    assert "(1 image, or parts of them)" in found.sentence and "started from is the better one" in found.sentence
 
 
 def test_no_change_is_not_worse():

@@ -76,6 +76,17 @@ def test_the_time_left_follows_the_pace_of_the_last_steps():
     assert left(quicker, 60) == ", 10 s left"
 
 
+def test_a_night_between_two_steps_is_no_pace():
+    night = [*timed(*range(1, 31), pace=5), *[{"step": n, "at": 9 * 3600 + 5 * n} for n in (31, 32)]]
+    assert left(night, 52) == ", 2 min left"
+
+
+def test_while_it_judges_itself_it_says_so(jobs):
+    job = begun(jobs, "running", "Comparing before and after: 3.png", rows=timed(1, 2, 3))
+    with jobs.lock:
+        assert "Comparing before and after: 3.png" in status(job, jobs) and "left" not in status(job, jobs)
+
+
 def test_curves_are_tables_of_what_was_looked_at():
     rows = [{"step": 0, "training": MARKS, "validation": MARKS}, {"step": 1}, {"step": 2, "validation": MARKS}]
     loss, dice, msa = curves(rows)

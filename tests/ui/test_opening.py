@@ -92,6 +92,7 @@ def test_nothing_good_leaves_the_picture_that_was_shown(opening, tmp_path):
     desk.index = 1
     desk, value, words, _ = opened(opening, tmp_path / "bad.png", desk=desk)
     assert len(desk.pictures) == 2 and desk.index == 1 and value["name"] == "b.png" and "bad.png" in words
+    DESKS.clear()
     alone, value, words, _ = opened(opening, tmp_path / "bad.png")
     assert alone.pictures == [] and "image" not in value and "bad.png" in words
 
@@ -302,3 +303,29 @@ def test_no_desk_is_no_error(opening):
     with pytest.raises(gr.Error, match="no image yet"):
         opening.part(None, "", -1, 1, None, "")
     assert opening.region(Desk(), Asked(picture="0", box=[0, 0, 1, 1]))[0]["kind"] == "said"
+
+
+def test_two_openings_at_once_in_a_fresh_tab_share_a_desk(opening, tmp_path):
+    """Neither finds a desk in the tab's state, as that is given back when an opening is over."""
+    first, *_ = opened(opening, saved(tmp_path / "a.png", picture()))
+    second, *_ = opened(opening, saved(tmp_path / "b.png", picture()))
+    assert second is first and [held.image.name for held in first.pictures] == ["a.png", "b.png"]
+
+
+def test_what_was_unpacked_for_nothing_is_not_kept(opening, tmp_path):
+    with zipfile.ZipFile(tmp_path / "bad.zip", "w") as archive:
+        archive.writestr("a.png", b"no picture")
+        archive.writestr("b.png", b"no picture either")
+    desk, *_ = opened(opening, tmp_path / "bad.zip")
+    assert desk.pictures == [] and list(desk.room.iterdir()) == []
+
+
+def test_a_drop_that_wastes_too_much_time_is_left(opening, tmp_path, monkeypatch):
+    """Others wait while one visitor's files are decoded."""
+    monkeypatch.setattr("sac.ui.opening.LIMITS", Limits(wasted_seconds=0))
+    for name in "ab":
+        (tmp_path / f"{name}.png").write_bytes(b"no")
+    good = saved(tmp_path / "c.png", picture())
+    desk, _, words, _ = opened(opening, tmp_path / "a.png", tmp_path / "b.png", good)
+    assert desk.pictures == [] and "a.png is not" in words and "b.png is not" not in words
+    assert "What follows was left out: too much time" in words

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from sac.bundle import alike
 from sac.errors import DataError
 from training.datasets.outlines import Drawing, ring
 
@@ -70,7 +71,7 @@ class Listed:
 
 
 def _path(told: str) -> str:
-    return told.replace("\\", "/").lower()
+    return alike(told.replace("\\", "/"))
 
 
 def _add(drawing: Drawing, segmentation: Any) -> None:

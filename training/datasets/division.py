@@ -56,6 +56,11 @@ def divide(facts: Sequence[Facts], share: float) -> tuple[list[Piece], list[Piec
     return sorted(order[count:], key=lambda p: p.index), held
 
 
+def is_strips(held: Sequence[Piece]) -> bool:
+    """Whether what is held out are strips of images that are learnt from."""
+    return any(piece.begin > 0 for piece in held)
+
+
 class Pieces(Sequence):
     """Samples of a training set, cut, with their intensities drawn to the full range; read when asked for."""
 

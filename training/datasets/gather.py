@@ -132,11 +132,14 @@ def _look(coloured: bool, bright: bool) -> str:
 
 
 class TrainingSet:
-    """Samples on disk, read when they are asked for, and what is known of each."""
+    """Samples on disk, read when they are asked for, and what is known of each. Raises DataError where they are gone."""
 
     def __init__(self, folder: Path):
         self.folder = folder
-        told = json.loads((folder / SURVEY).read_text())
+        try:
+            told = json.loads((folder / SURVEY).read_text())
+        except FileNotFoundError as error:
+            raise DataError("the images that were brought are no longer here: bring them again") from error
         facts = tuple(Facts(**{**f, "doubts": tuple(f["doubts"])}) for f in told["facts"])
         self.survey = Survey(facts, tuple(told["refused"]))
         self._rows = Dataset.from_file(str(folder / TABLE)) if facts else []

@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import PurePosixPath
 from typing import Literal
 
-from sac.bundle import is_image
+from sac.bundle import alike, is_image
 
 IMAGES = {"image", "images", "img", "imgs", "tissue images", "tissue image", "tissue_images"}
 LABELS = {"label", "labels", "mask", "masks", "gt", "annotation", "annotations", "ground_truth", "groundtruth"}
@@ -26,6 +26,8 @@ PICTURED = (".ome", "_img", "_image", "_raw")
 OUTLINES = {".xml", ".geojson", ".json"}
 OURS = (".overlay", ".preview", ".outlines", ".areas", ".prompts", ".coco")
 """Ends of the stems of what this program writes beside NAME.labels.tif: that file says it all."""
+
+
 
 Kind = Literal["labels", "masks", "outlines", "coco"]
 
@@ -58,7 +60,7 @@ class Name:
 
     @cached_property
     def parts(self) -> tuple[str, ...]:
-        return PurePosixPath(self.path.replace("\\", "/").lower()).parts
+        return PurePosixPath(alike(self.path.replace("\\", "/"))).parts
 
     @property
     def ending(self) -> str:

@@ -13,6 +13,7 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
+from sac.bundle import alike
 from sac.errors import DataError
 from training.datasets.documents import content
 from training.datasets.outlines import Drawing
@@ -62,7 +63,7 @@ class RunTable:
             raise DataError(f"{self.name} has no ImageId in row {count}")
         if row.get("Usage") != IGNORED:
             told = tuple((row.get(column) or "").strip() for column in ("EncodedPixels", "Height", "Width"))
-            self._rows[row["ImageId"].strip().lower()].append(told)
+            self._rows[alike(row["ImageId"].strip())].append(told)
 
     @property
     def names(self) -> list[str]:
@@ -73,7 +74,7 @@ class RunTable:
         """The nuclei of the image of `size` (height, width) that lies at `path`. Raises DataError."""
         drawing = Drawing(size)
         try:
-            for encoded, *told in self._rows[PurePosixPath(path).stem.lower()]:
+            for encoded, *told in self._rows[alike(PurePosixPath(path).stem)]:
                 _judge_size(told, size)
                 drawing.add_runs(*decoded(encoded, drawing.labels.size))
         except DataError as error:

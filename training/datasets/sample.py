@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from skimage.measure import label
 
 from sac.errors import DataError
 from sac.labels import LabelImage
@@ -35,12 +36,25 @@ class Sample:
 DOUBTS = {
     "binary": "are binary masks: nuclei that touch are learnt as one",
     "jpeg": "are JPEG files, whose borders are smeared: nuclei were cut at half intensity",
+    "parts": "have numbers that each stand for several pieces: is it a class of nuclei that is numbered, not each nucleus?",
     "overlap": "have nuclei that overlap: the later one was given the pixels",
 }
 """What may be doubtful about labels, as the end of "the labels of 3 images ..."."""
 
+MOST_PIECES = 2
+"""Pieces of a nucleus, in the mean over an image, above which numbers hardly stand for nuclei."""
+
 
 def doubts_of(found: LabelImage) -> tuple[str, ...]:
     """A single nucleus in one piece may be binary."""
-    doubtful = {"binary": found.is_binary and found.labels.max() > 1, "jpeg": found.is_jpeg}
+    doubtful = {
+        "binary": found.is_binary and found.labels.max() > 1,
+        "jpeg": found.is_jpeg,
+        "parts": pieces(found.labels) > MOST_PIECES * len(np.unique(found.labels[found.labels > 0])),
+    }
     return tuple(doubt for doubt, holds in doubtful.items() if holds)
+
+
+def pieces(labels: np.ndarray) -> int:
+    """Connected pieces of one number each, in labels (H, W)."""
+    return int(label(labels, connectivity=2).max())

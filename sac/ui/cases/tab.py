@@ -6,7 +6,7 @@ import gradio as gr
 
 from sac.cases.file import SUFFIX
 from sac.ui.cases.shelf import Shelf, Shelving
-from sac.ui.segment_tab import OPENING, QUICK, Segmenting
+from sac.ui.segment_tab import KEEPING, OPENING, QUICK, Segmenting
 
 
 def build_cases_tab(tab: gr.Tab, segmenting: Segmenting) -> None:
@@ -22,4 +22,4 @@ def build_cases_tab(tab: gr.Tab, segmenting: Segmenting) -> None:
     tab.select(do.mine, key, shelf, **QUICK)
     brings.upload(do.bring, [brings, key], [shelf, brings], **OPENING)
     opened = [segmenting.desk, segmenting.tabs, shelf, *segmenting.everything, *segmenting.case.told]
-    shelf.deed(do.deed, [segmenting.desk, key], opened, trigger_mode="multiple", **OPENING)
+    shelf.deed(do.deed, [segmenting.desk, key], opened, trigger_mode="multiple", **KEEPING)
