@@ -13,6 +13,10 @@ class DeskError(ImageError):
     """A picture for which a browser tab has no more room."""
 
 
+class Stopped(SacError):
+    """What a visitor stopped, or left behind: there is nobody to tell."""
+
+
 class CheckpointError(SacError):
     """A checkpoint or base that is missing, incomplete, foreign or damaged."""
 

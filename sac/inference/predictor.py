@@ -5,7 +5,7 @@ Both are functions of their arguments. Everything they take and return is in pix
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -67,11 +67,18 @@ def _of_arrays(size, scale, tiles, features: np.ndarray, maps: np.ndarray, nucle
 
 
 @torch.inference_mode()
-def embed(sac: SAC, pixels: np.ndarray, scale: float, options: SegmentOptions) -> Embedding:
-    """A picture's image embeddings and nuclei map, tile by tile. pixels (H, W, 3) uint8 RGB."""
+def embed(
+    sac: SAC,
+    pixels: np.ndarray,
+    scale: float,
+    options: SegmentOptions,
+    told: Callable[[float], None] = lambda share: None,
+) -> Embedding:
+    """A picture's image embeddings and nuclei map, tile by tile. pixels (H, W, 3) uint8 RGB. told: hears the share done."""
     tiled = Tiled.of(sac, pixels, scale, options.overlap)
     features, maps = [], []
     for crops in tiled.crops(sac):
+        told(sum(map(len, maps)) / len(tiled.tiles))
         with fast(sac.sam.device):
             features.append(sac.encode(crops, options.adapted).float())
         maps.append(nuclei_maps(sac, crops, features[-1] if options.adapted else None))

@@ -34,8 +34,7 @@ def embed_image(image: Image, sac: SAC, options: SegmentOptions, progress: Progr
     """The slow half: an image embedded at the scale that its nuclei ask for."""
     progress(0.0, "Measuring nuclei")
     scale = options.scale or estimate_scale(sac, image.pixels, image.microns)
-    progress(0.1, "Embedding the image")
-    return embed(sac, image.pixels, scale, options)
+    return embed(sac, image.pixels, scale, options, lambda share: progress(0.1 + 0.5 * share, "Embedding the image"))
 
 
 def segment_embedded(sac: SAC, embedding: Embedding, options: SegmentOptions) -> Instances:

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from sac.cases import GONE, Level
 from sac.config import LIMITS
-from sac.errors import CaseError, DeskError, ImageError
+from sac.errors import CaseError, DeskError, ImageError, Stopped
 from sac.images import Image
+from sac.inference.segment import Progress
 from sac.ui.picture import Picture
 
 EMPTY = "There is no image yet: drop one on the page, or pick an example."
+ABANDONED = 60.0
+"""Seconds after a tab seemed to be closed in which its work goes on: a network may break."""
 CLOSED = "That image was closed meanwhile."
 
 
@@ -22,7 +28,8 @@ class Desk:
     """A tab's pictures. Handlers change it only while they hold `lock`; it is compared by identity.
 
     opening: held while another part of a file is read, so that edits go on meanwhile.
-    left: a mark of when the tab seemed to be closed; None while it speaks. See `opening.forget`.
+    left: when the tab seemed to be closed, in monotonic seconds; None while it speaks. See `opening.forget`.
+    tasks, stops: how much long work is under way, and how often it was stopped. See `task`.
     picked: whether the visitor chose a checkpoint; before that, the page does. models: those that came from the Hub.
     """
 
@@ -32,7 +39,8 @@ class Desk:
         self.picked = False
         self.models: list[str] = []
         self.rev = 0
-        self.left: object | None = None
+        self.left: float | None = None
+        self.tasks = self.stops = 0
         self.lock, self.opening = threading.RLock(), threading.Lock()
         self._room: TemporaryDirectory | None = None
 
@@ -71,6 +79,30 @@ class Desk:
                 finally:
                     desk.lock.release()
         return coming + sum(desk.nbytes for desk in desks) <= LIMITS.desks
+
+    @contextmanager
+    def task(self, progress: Progress) -> Iterator[Progress]:
+        """Long work for this tab: gives what it is to tell its progress to, and passes it on.
+
+        That raises Stopped once the visitor stops it, or has been gone for a while: others wait for their turn.
+        """
+        begun = self.stops
+
+        def tell(share: float, word: str) -> None:
+            if self.stops > begun or (self.left and time.monotonic() - self.left > ABANDONED):
+                raise Stopped("It was stopped.")
+            progress(share, word)
+
+        self.tasks += 1
+        try:
+            yield tell
+        finally:
+            self.tasks -= 1
+
+    def stop(self) -> bool:
+        """Ends the long work that is under way, at its next word. Returns whether there is any."""
+        self.stops += 1
+        return self.tasks > 0
 
     @property
     def nbytes(self) -> int:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 import gradio as gr
 
-from sac.errors import SacError
+from sac.errors import SacError, Stopped
 
 
 def shows_errors(handler: Callable) -> Callable:
@@ -40,5 +40,7 @@ def as_text(sentence: object) -> str:
 def _toast() -> Iterator[None]:
     try:
         yield
+    except Stopped as error:
+        raise gr.Error(visible=False, print_exception=False) from error
     except SacError as error:
         raise gr.Error(as_text(error), duration=None, title="This did not work", print_exception=False) from error

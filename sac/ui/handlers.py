@@ -10,7 +10,7 @@ from typing import Any
 import gradio as gr
 
 from sac.config import SegmentOptions
-from sac.errors import CaseError, ImageError, SacError
+from sac.errors import CaseError, ImageError, SacError, Stopped
 from sac.export import FILES, safe_stem, zipped, zipped_all
 from sac.inference.compare import RIVALS
 from sac.labels import read_labels
@@ -50,6 +50,8 @@ class Handlers:
             yield gr.skip(), f"Segmenting {number} of {len(waiting)}: {plain(picture.image.name)}", gr.skip()
             try:
                 _segment(desk, picture.allow("edit"), *_fitted(desk, picture, model, options), progress)
+            except Stopped:
+                raise
             except SacError as error:
                 picture.trouble = str(error)
             with desk.lock:  # not while others go on: another thread may be the one that comes back
@@ -105,10 +107,18 @@ class Handlers:
         """Segments the picture otherwise and lays both under the wipe."""
         picture = at(desk).named(id)
         picture.result()  # says so where nothing was segmented
-        found = work.rival(picture, method, lambda share, word: progress(share, desc=word))
+        with desk.task(lambda share, word: progress(share, desc=word)) as tell:
+            found = work.rival(picture, method, tell)
         labels = self.canvas.label_file(found, inline=picture.held is not None)
         value = {"rev": desk.rev, "kind": "rival", "of": picture.id, "name": RIVALS[method], "labels": labels}
         return value, figures(picture)
+
+    def stop(self, desk: Desk | None) -> tuple:
+        """Ends what is under way, and shows what there is."""
+        if desk is None or not desk.stop():
+            return gr.skip(), "Nothing is under way.", gr.skip()
+        with desk.lock:
+            return self.canvas.full(desk), "Stopped. What was finished stays.", gr.skip()
 
     @shows_errors
     def take_truth(self, desk: Desk | None, id: str, path: str) -> tuple[Value, str]:
@@ -185,7 +195,9 @@ def _segment(desk: Desk, picture: Picture, model: str, options: SegmentOptions, 
     begun = time.perf_counter()
     picture.busy = True
     try:
-        session = work.segmented(picture, model, options, lambda share, word: progress(share, desc=word))
+        with desk.task(lambda share, word: progress(share, desc=word)) as tell:
+            session = work.segmented(picture, model, options, tell)
+            tell(1.0, "Nuclei found")  # what was stopped meanwhile is not kept
         with desk.lock:
             picture.begin((model, options.mode), session)
     finally:

@@ -147,15 +147,15 @@ def forget(request: gr.Request) -> None:
     """A tab was closed, or cannot be reached: unless it speaks again within `GRACE`, all that it had leaves the memory."""
     tab = request.session_hash
     if desk := DESKS.get(tab):
-        desk.left = mark = object()
+        desk.left = mark = time.monotonic()
         timer = threading.Timer(GRACE, _cleared, (tab, mark))  # which keeps no desk in memory that nobody else does
         timer.daemon = True
         timer.start()
 
 
-def _cleared(tab: str, mark: object) -> None:
+def _cleared(tab: str, mark: float) -> None:
     desk = DESKS.get(tab)
-    if desk and desk.left is mark:  # it did not speak since
+    if desk and desk.left == mark:  # it did not speak since
         DESKS.pop(tab, None)
         desk.clear()
 

@@ -113,28 +113,29 @@ def build_segment_tab(tabs: gr.Tabs, key: gr.BrowserState, arrived: gr.events.De
     everything = [*shown, panel, *origin]
     for field in (upload, folder):
         field.upload(bring.files, [desk, field], [desk, field, model, *everything], **OPENING)
+    running: list[gr.events.Dependency] = []  # what may take long, and can be cancelled
     for button, label in zip(examples, EXAMPLES):
         chosen = button.click(bring.example(label), desk, [desk, model, *everything], **PLAIN)
-        chosen.success(do.press, asked, shown, **SLOW)
+        running.append(chosen.success(do.press, asked, shown, **SLOW))
     channel, plane, microns, region = origin
     for changed in (channel.input, plane.release, microns.submit, microns.blur, region.submit):
         changed(bring.part, [desk, meant, *origin], everything, js=AIM, **OPENING)
     canvas.region(bring.region, desk, everything, **OPENING)
-    start.click(do.press, asked, shown, js=AIM, **SLOW)
-    running = start_all.click(do.press_all, [desk, *asked[2:]], shown, **SLOW)
-    cancel.click(lambda: "Stopped. What was finished stays.", None, told, cancels=running, **PLAIN)
+    running.append(start.click(do.press, asked, shown, js=AIM, **SLOW))
+    running.append(start_all.click(do.press_all, [desk, *asked[2:]], shown, **SLOW))
     model.input(bring.pick, desk, desk, **QUICK)
-    brought = _wire_checkpoint(checkpoint, do, asked, shown)
-    mode.input(do.switch, asked, shown, js=AIM, **SLOW)
+    brought, *switched = _wire_checkpoint(checkpoint, do, asked, shown)
+    running += [*switched, mode.input(do.switch, asked, shown, js=AIM, **SLOW)]
     for control in settings:
         changed = control.release if isinstance(control, gr.Slider) else control.input
-        changed(do.prompt, asked, shown, js=AIM, **SLOW)
+        running.append(changed(do.prompt, asked, shown, js=AIM, **SLOW))
     truth.upload(do.take_truth, [desk, meant, truth], [canvas, figures], js=AIM, **PLAIN)
     truth.clear(do.remove_truth, desk, [canvas, figures], **PLAIN)
     canvas.edit(do.edit, desk, canvas, trigger_mode="multiple", **QUICK)
     canvas.judge(do.judge, desk, [canvas, figures], **QUICK)
     canvas.show(bring.show, desk, [*everything, model, mode], trigger_mode="multiple", **QUICK)
-    canvas.compare(do.compare, [desk, meant, rival], [canvas, figures], js=AIM, **SLOW)
+    running.append(canvas.compare(do.compare, [desk, meant, rival], [canvas, figures], js=AIM, **SLOW))
+    cancel.click(do.stop, desk, shown, cancels=running, **QUICK)
     canvas.export(do.export, desk, canvas, **QUICK)
     keep = Keeping(canvas, bring)
     _wire_case(case, keep, canvas, desk, key, arrived, everything)
@@ -145,8 +146,11 @@ def build_segment_tab(tabs: gr.Tabs, key: gr.BrowserState, arrived: gr.events.De
     return Segmenting(desk, key, arrived, model, tabs, bring, everything, case, brought)
 
 
-def _wire_checkpoint(checkpoint: CheckpointPanel, do: Handlers, asked: list, shown: list) -> gr.events.Dependency:
-    """What tells of a checkpoint, and takes another. Returns the event by which one comes from the Hub."""
+def _wire_checkpoint(checkpoint: CheckpointPanel, do: Handlers, asked: list, shown: list) -> list[gr.events.Dependency]:
+    """What tells of a checkpoint, and takes another.
+
+    Returns the event by which one comes from the Hub, and those that segment anew.
+    """
     desk, _, model, *_ = asked
     own = asked[-2:]
     model.change(about, model, checkpoint.told, **QUICK)
@@ -155,9 +159,8 @@ def _wire_checkpoint(checkpoint: CheckpointPanel, do: Handlers, asked: list, sho
     brought = asked_for.success(
         fetch, [desk, checkpoint.name], [model, checkpoint.name], show_progress_on=checkpoint.asking, **HUB
     )
-    for chosen in (brought.success, model.input):  # its own thresholds first: the picture is segmented with them
-        chosen(thresholds, model, own, **QUICK).then(do.switch, asked, shown, **SLOW)
-    return brought
+    chosen = (brought.success, model.input)  # its own thresholds first: the picture is segmented with them
+    return [brought, *(of(thresholds, model, own, **QUICK).then(do.switch, asked, shown, **SLOW) for of in chosen)]
 
 
 def _wire_case(

@@ -247,6 +247,32 @@ def test_segment_all_can_be_cancelled(stage, discs, tmp_path):
     assert stage.count("nuclei") == 5
 
 
+@pytest.mark.parametrize("what", ["segment", "everything"])
+def test_what_takes_long_can_be_cancelled(stage, discs, tmp_path, what):
+    """It ends, too: what was stopped does not come after all, and the next does not wait for it."""
+    Image.fromarray(np.random.default_rng(0).integers(0, 60, (2600, 2600, 3), np.uint8)).save(tmp_path / "large.png")
+    if what == "segment":
+        stage.open(tmp_path / "large.png")
+        stage.tab.click("#sac-segment")
+        stage.tab.wait_for_selector("text=Embedding the image", timeout=60_000)
+    else:
+        stage.example()
+        stage.tab.click("#sac-check >> text=Compare and check")
+        stage.tab.click("text=Vanilla SAM, everything mode")
+        stage.tab.click("#sac-compare")
+        stage.tab.wait_for_selector("text=Vanilla SAM, tile", timeout=60_000)
+    nuclei = stage.count("nuclei")
+    stage.tab.click("#sac-cancel")
+    stage.tab.wait_for_selector("#sac-told >> text=Stopped")
+    stage.tab.wait_for_timeout(6000)
+    assert stage.count("nuclei") == nuclei and not stage.tab.is_visible(".toast-wrap >> text=/./")
+    assert stage.tab.locator(".wrap .error").count() == 0
+    stage.tab.click("#sac-cancel")
+    stage.tab.wait_for_selector("#sac-told >> text=Nothing is under way.")
+    stage.open(discs / "five discs.png").push("sac-segment")
+    assert stage.count("nuclei") == 5
+
+
 @pytest.mark.parametrize("locale", ["de-DE", "fr-FR"])
 def test_other_languages_and_the_dark_break_nothing(open_page, locale):
     stage = open_page(locale=locale, color_scheme="dark").example()

@@ -60,6 +60,13 @@ def test_embedding_is_a_function(sac, embedding):
     assert np.array_equal(picture, _picture())
 
 
+def test_embedding_tells_the_share_that_is_done(sac):
+    told = []
+    found = embed(sac, np.zeros((700, 700, 3), np.uint8), 1.0, SegmentOptions(), told.append)
+    assert told[0] == 0 and len(told) > 1 and told == sorted(told) and told[-1] < 1
+    assert np.allclose(np.array(told) * len(found.tiles), np.round(np.array(told) * len(found.tiles)))
+
+
 @pytest.mark.parametrize(
     "size, scale, tiles", [((256, 256), 1.0, 1), ((100, 300), 1.0, 2), ((90, 40), 2.0, 1), ((1, 1), 1.0, 1)]
 )

@@ -65,7 +65,7 @@ TRIALS: dict[str, list[Trial]] = {
     **dict.fromkeys(
         (
             "kept_key", "Opening.files", "Opening.example.<locals>.open_example", "Opening.pick", "about", "thresholds",
-            "seated", "fetch", "build_segment_tab.<locals>.<lambda>", "_endpoint.<locals>.segment_file", "Shelving.bring",
+            "seated", "fetch", "Handlers.stop", "_endpoint.<locals>.segment_file", "Shelving.bring",
             "Bringing.files", "Bringing.look", "Bringing.hub", "Teaching.estimate", "Teaching.start",
             "Teaching.arrive", "Teaching.offer", "Teaching.watch", "Teaching.show", "Teaching.pause",
             "Teaching.resume", "Teaching.cancel", "Teaching.delete", "Teaching.compare", "Teaching.use",

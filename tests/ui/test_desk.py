@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import copy
 import io
+import time
+from contextlib import nullcontext
 from dataclasses import replace
 
 import numpy as np
@@ -13,7 +15,7 @@ import pytest
 
 from sac.cases import Case, Owner
 from sac.config import LIMITS, SegmentOptions
-from sac.errors import CaseError, DeskError, ImageError
+from sac.errors import CaseError, DeskError, ImageError, Stopped
 from sac.images import Image
 from sac.inference import edits
 from sac.inference.instances import from_mask
@@ -268,3 +270,27 @@ def test_a_case_is_not_opened_over_work_that_is_not_saved():
 def test_pictures_of_equal_pixels_and_other_shapes_are_told_apart():
     wide, high = (Picture.of(plain("a", 7, *size)) for size in ((20, 30), (30, 20)))
     assert wide.digest != high.digest and wide.digest == Picture.of(plain("b", 7, 20, 30)).digest
+
+
+# Long work
+
+
+def test_long_work_tells_its_progress_until_it_is_stopped():
+    desk, heard = Desk(), []
+    assert not desk.stop()  # nothing is under way
+    with pytest.raises(Stopped), desk.task(lambda share, word: heard.append((share, word))) as tell:
+        tell(0.5, "half")
+        assert desk.stop()
+        tell(0.6, "more")
+    assert heard == [(0.5, "half")] and not desk.stop()
+    with desk.task(lambda share, word: heard.append((share, word))) as tell:
+        tell(1.0, "what begins afterwards goes on")
+    assert len(heard) == 2
+
+
+@pytest.mark.parametrize("gone, goes_on", [(0, True), (desk.ABANDONED - 5, True), (desk.ABANDONED + 1, False)])
+def test_work_for_a_tab_that_is_gone_ends(gone, goes_on):
+    one = Desk()
+    one.left = time.monotonic() - gone
+    with (nullcontext() if goes_on else pytest.raises(Stopped)), one.task(lambda share, word: None) as tell:
+        tell(0.5, "half")

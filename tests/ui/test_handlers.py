@@ -186,6 +186,24 @@ def test_segmenting_all_holds_the_desk_in_no_thread_that_it_leaves(seated, canva
             thread.submit(desk.lock.release).result()
 
 
+def test_what_is_stopped_is_not_kept_and_ends_the_row(canvas, monkeypatch):
+    desk, asked = Desk(), []
+    desk.add([Image(f"{name}.png", np.zeros((30, 30, 3), np.uint8)) for name in "abc"])
+
+    def segmented(picture, model, options, progress):
+        asked.append(picture.image.name)
+        Handlers(canvas).stop(desk)
+        nothing = Prompts(np.zeros((0, 1, 2), np.float32), np.zeros((0, 1), np.int8))
+        return Session.begin(from_mask(np.ones(picture.image.size, bool), nothing), options)
+
+    monkeypatch.setattr(work, "segmented", segmented)
+    with pytest.raises(gr.Error) as stopped:
+        list(Handlers(canvas).press_all(desk, "nuclei", "instances", "centroid", "both", 8, 2, 0.35, 0.15))
+    assert asked == ["a.png"] and not any(p.histories or p.busy or p.trouble for p in desk.pictures)
+    assert not stopped.value.visible  # nobody waits for it
+    assert Handlers(canvas).stop(desk)[1] == "Nothing is under way."
+
+
 def test_an_edit_meant_for_a_picture_that_was_closed_is_done_to_none(two, canvas):
     desk = two[0]
     desk.add([desk.picture.image])
