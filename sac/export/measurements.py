@@ -43,6 +43,7 @@ def measurements(image: Image, found: Instances, ranks: np.ndarray, drawn: list[
     for channel in brightness(image, ranks, len(found)):
         columns[f"mean_{channel.name}"] = significant(channel.mean)
         columns[f"std_{channel.name}"] = significant(channel.deviation)
+    columns["accepted"] = [int(number in found.accepted) for number in found.numbers.tolist()]
     return columns
 
 

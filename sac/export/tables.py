@@ -55,6 +55,7 @@ def summary(result: Result) -> dict[str, Any]:
         "covered": round(covered / (height * width), 6),
         "mean_certainty": _mean(columns["certainty"]),
         **{origin: result.found.origin.count(origin) for origin in ORIGINS},
+        "accepted": len(result.found.accepted),
         **{
             f"mean_intensity_{name.removeprefix('mean_')}": _mean(values)
             for name, values in columns.items()

@@ -45,6 +45,7 @@ class Instances:
     labels (H, W) int32: 0 = background, other numbers = nuclei. numbers (N,) int64, ascending: those in `labels`; 1 to
     N as found, with gaps after edits. For nucleus numbers[i]: certainty[i] float32, predicted IoU; stability[i] float32,
     see `stability`; prompt[i] int64, the row of `prompts` that it answers, -1 for none; origin[i], one of ORIGINS.
+    accepted: numbers of those that somebody looked at and accepted.
     """
 
     labels: np.ndarray
@@ -55,6 +56,7 @@ class Instances:
     prompt: np.ndarray
     origin: tuple[str, ...]
     notes: tuple[str, ...] = field(default=())
+    accepted: frozenset[int] = frozenset()
 
     def __post_init__(self):
         counts = {len(v) for v in (self.numbers, self.certainty, self.stability, self.prompt, self.origin)}

@@ -99,6 +99,7 @@ class Session:
             prompt=np.array([order.get(n, -1) if own else -1 for n in numbers], np.int64),
             origin=tuple(n.origin for n in known),
             notes=self.notes,
+            accepted=frozenset(n for n in numbers if self.nuclei[n].accepted),
         )
 
     def prompts(self, numbers: list[int]) -> Prompts:

@@ -129,6 +129,13 @@ def test_a_point_is_moved_and_a_box_is_drawn_by_hand(stage, discs):
     assert labels_in(stage.download())[50, 190] > 0
 
 
+def test_a_box_about_nothing_says_so(stage, discs):
+    stage.open(discs / "five discs.png").push("sac-segment")
+    stage.change(lambda: stage.drag((2, 2), (9, 9)))
+    assert stage.count("nuclei") == 5
+    assert "Nothing found in this box: draw it closer" in stage.tab.inner_text(".sac-selected")
+
+
 def test_the_least_certain_are_walked_and_counted(stage):
     stage.example()
     before = uncertain_left(stage)

@@ -67,6 +67,14 @@ def test_each_file_says_how_a_nucleus_came_about(edited):
     assert (counts["automatic"], counts["clicked"], counts["edited"]) == ("2", "0", "2")
 
 
+def test_what_was_accepted_is_in_both_tables(edited):
+    session = Session.begin(edited.found, edited.options)
+    reviewed = replace(edited, found=edits.accepted(session, 3).instances())
+    assert pd.read_csv(io.BytesIO(nuclei_csv(reviewed)))["accepted"].tolist() == [0, 1, 0, 0]
+    header, row = cells(summary_csv(reviewed))
+    assert dict(zip(header, row))["accepted"] == "1"
+
+
 def test_points_by_hand_and_boxes_are_told(edited):
     first, second, *_ = strict(prompts_json(edited))["prompts"]
     assert first["points"][-1] == {"x": 7.12, "y": 12, "label": 0, "by_hand": True}

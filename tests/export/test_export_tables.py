@@ -45,8 +45,8 @@ def test_columns_are_the_ones_they_always_were_and_then_the_others():
     pixels_only = [name for name in FIRST if not name.endswith(("um", "um2"))]
     header = cells(nuclei_csv(result()))[0]
     assert header == [
-        *pixels_only, "circularity", "mean_red", "std_red", "mean_green", "std_green", "mean_blue", "std_blue", "notes",
-        "place",
+        *pixels_only, "circularity", "mean_red", "std_red", "mean_green", "std_green", "mean_blue", "std_blue",
+        "accepted", "notes", "place",
     ]  # fmt: skip
     header = cells(nuclei_csv(result(microns=0.5)))[0]
     assert header[: len(FIRST)] == list(FIRST) and header[len(FIRST) :][:2] == ["major_axis_um", "minor_axis_um"]

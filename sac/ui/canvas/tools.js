@@ -50,12 +50,16 @@ function showSelected() {
   const point = shown?.points?.[chosenPoint]
   bar.hidden = !n && !point
   if (bar.hidden) return
-  const told = chosen.length > 1 ? `${chosen.length} ${shown.sought} selected` : fact ? describe(n) : n ? `Nothing found at this point yet: add points, or drag a box` : 'Prompt'
+  const told = chosen.length > 1 ? `${chosen.length} ${shown.sought} selected` : fact ? describe(n) : n ? nothingFound(n) : 'Prompt'
   bar.firstChild.textContent = told
   button('accept').hidden = !fact || chosen.length > 1 || fact[8]
   button('point').hidden = !point
   if (point) button('point').textContent = `Switch ${point[3] ? 'your' : 'automatic'} point ${point[4] ? 'off' : 'on'}`
 }
+
+const nothingFound = n => shown.rows?.[n]?.[1]
+  ? 'Nothing found in this box: draw it closer, or click inside it'
+  : 'Nothing found at this point yet: add points, or drag a box'
 
 // "nuclei" -> "Nucleus", "glands" -> "Gland"
 const one = many => (many === 'nuclei' ? 'nucleus' : many.replace(/s$/, '')).replace(/^./, letter => letter.toUpperCase())
