@@ -59,7 +59,11 @@ class Zoom:
 
     def of(self, sample: Sample) -> float:
         """The magnification of a sample; 0 where it has no nucleus to be measured."""
-        own = self.own or self.microns / (sample.microns or USUAL) or median_diameter(sample.labels)
+        return self.scale(0.0 if self.is_alike else median_diameter(sample.labels), sample.microns)
+
+    def scale(self, diameter: float, microns: float) -> float:
+        """That of an image with nuclei of `diameter` pixels of `microns` µm each; 0 where neither is known, nor needed."""
+        own = self.own or self.microns / (microns or USUAL) or diameter
         return self.diameter / own if own else 0.0
 
 

@@ -12,19 +12,25 @@ import psutil
 import torch
 
 from sac import hub
-from sac.config import SACConfig, data_folder
+from sac.config import SACConfig, SegmentOptions, data_folder
 from sac.errors import TrainingError
+from sac.inference.tiles import plan_tiles
 from sac.model.attention import MANY
 from sac.model.sac import fast
 from sac.model.sam import build_sam
+from training.augment import Zoom
 from training.crops import POOL
+from training.datasets.division import divide
 from training.datasets.gather import HELD, Survey
 from training.options import Task
+from training.outcome import MOST_PIXELS, spread
 
 STEP_SHARE = {False: 3.2, True: 2.2}
 """Time of a crop in a step over that of its way through encoder and generator, with LoRA and in the quick mode."""
 LOOKS = 9.0
 """Time of a look at two tiles, in the same unit."""
+READ, COMPARE = 4.5, 4.5
+"""Times of a tile of what was held out, in the same unit: read at all thresholds, and segmented before and after."""
 BEGIN = 15.0
 """Seconds until a process trains."""
 LIBRARIES = 1_000_000_000
@@ -73,11 +79,25 @@ def estimate(task: Task, survey: Survey) -> Estimate:
     crops = options.steps * options.batch * STEP_SHARE[options.quick] + pool
     looks = options.steps / options.look_every * LOOKS
     slower = base.work / _base("tiny").work
-    seconds = BEGIN + (crops + looks) * _pace() * slower
+    judged = _tiles_judged(config, survey, options.hold_out) * (READ + COMPARE * bool(options.start))
+    seconds = BEGIN + (crops + looks + judged) * _pace() * slower
     kept = 0 if options.quick else base.kept
     memory = LIBRARIES + base.weights * 4 + options.batch * (CROP + kept) + pool * base.embedding + _images(survey)
     disk = 4 * base.learnt * 4 + pool * base.embedding + 20e6
     return Estimate(seconds, memory, _free_memory(), disk, shutil.disk_usage(_existing(data_folder())).free)
+
+
+def _tiles_judged(config: SACConfig, survey: Survey, share: float) -> int:
+    """Tiles of the images by which a training is judged when it is over."""
+    zoom, tiles = Zoom.at_work(config), 0
+    for piece in spread(divide(survey.facts, share)[1]):
+        facts = survey.facts[piece.index]
+        short, long = sorted((facts.height, facts.width))
+        sides = (min(MOST_PIXELS, side) for side in (short, (piece.end - piece.begin) * long))
+        scale = zoom.scale(facts.diameter, facts.microns) or 1.0
+        size = tuple(max(1, round(side * scale)) for side in sides)
+        tiles += len(plan_tiles(size, config.tile, SegmentOptions().overlap))
+    return tiles
 
 
 @dataclass(frozen=True)

@@ -81,8 +81,13 @@ def judged(whole: Sequence[Sample], keep: Sequence[Piece]) -> list[Sample]:
 
     The images are spread over all that were held out, so that each source has its share.
     """
+    return [_middle(piece.cut(whole[piece.index])) for piece in spread(keep)]
+
+
+def spread(keep: Sequence[Piece]) -> list[Piece]:
+    """The pieces that it is judged by."""
     places = np.linspace(0, len(keep) - 1, min(MOST_IMAGES, len(keep))).round().astype(int)
-    return [_middle(keep[place].cut(whole[keep[place].index])) for place in places]
+    return [keep[place] for place in places]
 
 
 def compare(

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 
+from sac import hub
 from sac.errors import TrainingError
 from training import estimate as estimating
 from training.datasets.gather import Facts, Survey
@@ -16,7 +17,7 @@ from training.options import FitOptions, Task
 
 FACTS = Facts("a", "", 100, 200, 9, 20.0, 0.2, False, False, (), "")
 SURVEY = Survey((FACTS,))
-TASK = Task(FitOptions(start="nuclei"))
+TASK = Task(FitOptions(start="nuclei", hold_out=0))
 Usage = namedtuple("Usage", "total used free")
 
 
@@ -43,6 +44,16 @@ def test_a_larger_batch_takes_more_memory_and_time():
 def test_more_steps_take_longer_and_no_more_memory():
     few, many = told(steps=100), told(steps=200)
     assert many.seconds - estimating.BEGIN == 2 * (few.seconds - estimating.BEGIN) and many.memory == few.memory
+
+
+def test_what_is_held_out_is_judged_and_that_takes_time():
+    """Ten images of 500 x 1000 pixels, nuclei as wide as they are looked for: of one held out 2 x 5 tiles of 256."""
+    facts = replace(FACTS, height=500, width=1000, diameter=hub.config_of("nuclei").diameter)
+    survey, tiles = Survey(tuple(replace(facts, name=f"{n}") for n in range(10))), 3 * 5
+    kept, judged = (estimate(Task(replace(TASK.options, hold_out=share)), survey).seconds for share in (0.0, 0.1))
+    assert judged - kept == pytest.approx(tiles * (estimating.READ + estimating.COMPARE))
+    fresh = [estimate(Task(FitOptions(hold_out=share)), survey).seconds for share in (0.0, 0.2)]
+    assert fresh[1] - fresh[0] == pytest.approx(2 * tiles * estimating.READ)  # there is no before
 
 
 def test_the_quick_mode_takes_less():
