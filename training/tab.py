@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import gradio as gr
 
 from sac.ui.models import choices, default
-from sac.ui.segment_tab import OPENING, PLAIN, Segmenting
+from sac.ui.segment_tab import Segmenting
 from training.jobs import Jobs
 from training.tab_data import Bringing
 from training.tab_form import LORA, settings_form
@@ -16,7 +16,7 @@ from training.tab_watch import CSS, CURVES, status
 
 EVERY = 2.0
 """Seconds between two looks at a training."""
-QUIET = {**PLAIN, "show_progress": "hidden"}
+QUIET = {"api_visibility": "private", "show_progress": "hidden"}
 METHODS = [("LoRA and decoder", False), ("Quick: decoder alone", True)]
 HEADS = {"loss": "Loss", "dice": "Dice", "msa": "mSA"}
 COLOURS = {"training": "#94a3b8", "validation": "#0d9488"}
@@ -190,23 +190,23 @@ def _after() -> After:
 
 
 def _wire_data(form: Form, segmenting: Segmenting, bring: Bringing) -> None:
-    source, brought = form.source, [form.draft, form.found, form.samples, form.start]
+    ways, source, brought = segmenting.ways, form.source, [form.draft, form.found, form.samples, form.start]
     named = [source.name, source.split, source.image, source.mask]
-    form.data.upload(bring.files, [form.draft, form.data], brought, **OPENING)
-    form.data.clear(bring.files, [form.draft, form.data], brought, **PLAIN)
-    form.corrections.click(bring.corrections, [form.draft, segmenting.desk], brought, **OPENING)
-    source.look.click(bring.look, source.name, [source.split, source.image, source.mask], **OPENING)
-    source.take.click(bring.hub, [form.draft, *named], brought, **OPENING)
+    form.data.upload(bring.files, [form.draft, form.data], brought, **ways.opening)
+    form.data.clear(bring.files, [form.draft, form.data], brought, **ways.plain)
+    form.corrections.click(bring.corrections, [form.draft, segmenting.desk], brought, **ways.opening)
+    source.look.click(bring.look, source.name, [source.split, source.image, source.mask], **ways.opening)
+    source.take.click(bring.hub, [form.draft, *named], brought, **ways.opening)
 
 
 def _wire_training(form: Form, view: View, segmenting: Segmenting, teach: Teaching) -> None:
-    key, chosen, after, watched = segmenting.key, view.chosen, view.after, view.watched
+    ways, key, chosen, after, watched = segmenting.ways, segmenting.key, view.chosen, view.after, view.watched
     lists = [chosen, form.start_from, segmenting.model]
     changes = [part.change for part in (form.draft, form.quick, *form.settings)]
     told = [form.draft, *form.values]  # one after the other: a slow answer does not come after a later one
     gr.on(changes, teach.estimate, told, form.estimate, trigger_mode="always_last", **QUIET)
     form.start_from.change(teach.started_from, form.start_from, form.settings[-len(LORA) :], **QUIET)
-    form.start.click(teach.start, [form.draft, key, *form.values], [form.draft, chosen, form.start], **PLAIN)
+    form.start.click(teach.start, [form.draft, key, *form.values], [form.draft, chosen, form.start], **ways.plain)
     segmenting.arrived.then(teach.arrive, key, lists, **QUIET)
     segmenting.brought.success(teach.offer, [segmenting.desk, key], [form.start_from, segmenting.model], **QUIET)
     gr.Timer(EVERY).tick(teach.watch, [chosen, view.seen, key], watched, **QUIET)
@@ -217,8 +217,8 @@ def _wire_training(form: Form, view: View, segmenting: Segmenting, teach: Teachi
     delete.click(teach.delete, [chosen, segmenting.desk, key], lists, **QUIET)
     after.image.change(teach.compare, [chosen, after.image, key], after.wipe, **QUIET)
     used = [segmenting.desk, segmenting.model, segmenting.tabs]
-    after.use.click(teach.use, [chosen, segmenting.desk, key], used, **PLAIN)
-    renamed = after.rename.click(teach.rename, [chosen, after.name, segmenting.desk, key], lists, **PLAIN)
+    after.use.click(teach.use, [chosen, segmenting.desk, key], used, **ways.plain)
+    renamed = after.rename.click(teach.rename, [chosen, after.name, segmenting.desk, key], lists, **ways.plain)
     renamed.then(teach.show, [chosen, key], watched, **QUIET)
     sent = [chosen, after.repository, after.token, after.private, key]
-    after.push.click(teach.push, sent, [after.token, after.pushed], **PLAIN)
+    after.push.click(teach.push, sent, [after.token, after.pushed], **ways.plain)

@@ -10,7 +10,7 @@ import gradio as gr
 
 from sac.config import data_folder
 from sac.space.keeping import EVERY, OFF, ON, OVERTAKEN, UNFETCHED, Keeping
-from sac.ui.segment_tab import QUICK
+from sac.ui.ways import QUICK
 
 MOUNTS = Path("/proc/mounts")
 NETWORK = ("nfs", "cifs", "smb", "fuse", "9p", "ceph", "gluster", "lustre", "virtiofs", "afs")

@@ -18,26 +18,26 @@ from sac.ui.visitor import owner_of
 
 
 class CheckpointPanel(NamedTuple):
-    """What tells of the checkpoint, and what asks the Hub for another. asking: where the progress of that is shown."""
+    """What tells of the checkpoint, and what asks the Hub for another."""
 
     told: gr.Markdown
     name: gr.Textbox
     load: gr.Button
-    asking: gr.Markdown
 
 
 def checkpoint_panel() -> CheckpointPanel:
     """Lays it out; called below the choice of the checkpoint."""
     with gr.Accordion("About this checkpoint", open=False, elem_id="sac-about"):
-        return CheckpointPanel(
+        panel = CheckpointPanel(
             gr.Markdown(about(default()), elem_id="sac-about-told", latex_delimiters=[]),
             gr.Textbox(
                 label="A checkpoint on the Hub: owner/name", placeholder="owner/name", max_length=200,
                 elem_id="sac-hub-name",
             ),
             gr.Button("Load", size="sm", elem_id="sac-hub-load"),
-            gr.Markdown("A public one. It is checked, and kept on this machine.", elem_id="sac-hub-told", min_height=60),
         )  # fmt: skip
+        gr.Markdown("A public one. It is checked, and kept on this machine.", elem_id="sac-hub-told")
+    return panel
 
 
 @members_only

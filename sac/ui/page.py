@@ -15,8 +15,10 @@ from sac.space.keeping import Keeping
 from sac.ui.banner import build_banner
 from sac.ui.cases.tab import build_cases_tab
 from sac.ui.opening import FIRST, forget
-from sac.ui.segment_tab import QUICK, Segmenting, build_segment_tab
+from sac.ui.segment_tab import Segmenting, build_segment_tab
 from sac.ui.visitor import kept_key, visitor_key
+from sac.ui.ways import CSS as PROGRESS_CSS
+from sac.ui.ways import QUICK, Ways, progress_row
 
 FONTS = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif"]
 """The visitor's own: no request leaves for another host."""
@@ -57,11 +59,12 @@ def build_page(more: dict[str, More] | None = None, keeping: Keeping | None = No
             elem_id="sac-title",
         )
         build_banner(page, keeping or Keeping())
+        ways = Ways(progress_row())
         key = visitor_key()
         arrived = page.load(kept_key, key, key, **QUICK)
         with gr.Tabs() as tabs:
             with gr.Tab("Segment", id=FIRST):
-                segmenting = build_segment_tab(tabs, key, arrived)
+                segmenting = build_segment_tab(tabs, key, arrived, ways)
             with gr.Tab("Cases") as shelf:
                 build_cases_tab(shelf, segmenting)
             for name, build in (more or {}).items():
@@ -85,4 +88,4 @@ def launch_settings() -> dict[str, Any]:
     theme = gr.themes.Default(
         primary_hue="teal", neutral_hue="slate", font=FONTS, font_mono=["ui-monospace", "monospace"]
     )
-    return {"theme": theme, "css": CSS, "max_file_size": largest_upload(), "run_history": False}
+    return {"theme": theme, "css": CSS + PROGRESS_CSS, "max_file_size": largest_upload(), "run_history": False}

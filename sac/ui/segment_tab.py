@@ -25,32 +25,23 @@ from sac.ui.models import choices, default, thresholds
 from sac.ui.opening import Opening, seated
 from sac.ui.served import served
 from sac.ui.source import source_controls
+from sac.ui.ways import QUICK, Ways
 
 MODE_NAMES = {"Instances": "instances", "Semantic": "semantic"}
 STRATEGY_NAMES = {"Centroid of each region": "centroid", "Most probable pixel": "probability"}
 KIND_NAMES = {"Both": "both", "Positive only": "positive", "Negative only": "negative"}
-PLAIN = {"api_visibility": "private"}
-SLOW = {"concurrency_id": "inference", "concurrency_limit": 1, "api_visibility": "private"}
-"""One picture at a time: two at once on two cores would both be slower than one after the other."""
-OPENING = {"concurrency_id": "opening", "concurrency_limit": 2, "api_visibility": "private"}
-"""Files are decoded beside everything else, a few at a time: each may take a process and its memory."""
-KEEPING = {"concurrency_id": "keeping", "concurrency_limit": 2, "api_visibility": "private"}
-"""What is saved, and opened again, does not wait for files that others send."""
-HUB = {"concurrency_id": "hub", "concurrency_limit": 2, "api_visibility": "private"}
-"""The Hub may be slow or silent: only those wait who asked for something of it."""
 FOLD = "() => ({__type__: 'update', open: false})"
 """An accordion's new state, without a way to the server and back."""
 AIM = "(desk, id, ...told) => [desk, document.querySelector('#sac-canvas')?.dataset.picture ?? '', ...told]"
 """Says which picture is meant, before the event waits its turn: that which is shown now."""
-QUICK = {"concurrency_id": "edits", "concurrency_limit": 4, "api_visibility": "private", "show_progress": "hidden"}
-"""Edits do not wait for another visitor's picture."""
 
 
 class Segmenting(NamedTuple):
     """What other tabs may use of this one: the visitor's desk, the choice of the checkpoint, the tabs.
 
-    key: the browser's, which is known once the page has `arrived`. everything: what shows the desk, in the order of
-    `Opening.everything`. brought: a checkpoint came from the Hub; what is to follow hangs on its `success`.
+    key: the browser's, which is known once the page has `arrived`. ways: how events run. everything: what shows the
+    desk, in the order of `Opening.everything`. brought: a checkpoint came from the Hub; what is to follow hangs on its
+    `success`.
     """
 
     desk: gr.State
@@ -58,13 +49,14 @@ class Segmenting(NamedTuple):
     arrived: gr.events.Dependency
     model: gr.Dropdown
     tabs: gr.Tabs
+    ways: Ways
     bring: Opening
     everything: list[gr.components.Component]
     case: CasePanel
     brought: gr.events.Dependency
 
 
-def build_segment_tab(tabs: gr.Tabs, key: gr.BrowserState, arrived: gr.events.Dependency) -> Segmenting:
+def build_segment_tab(tabs: gr.Tabs, key: gr.BrowserState, arrived: gr.events.Dependency, ways: Ways) -> Segmenting:
     """Lays out the tab and wires its events; called inside a `gr.Blocks`."""
     desk = gr.State(None)
     shared, conflict = gr.Markdown(visible=False, elem_id="sac-shared"), conflict_bar()
@@ -112,41 +104,44 @@ def build_segment_tab(tabs: gr.Tabs, key: gr.BrowserState, arrived: gr.events.De
     asked, shown = [desk, meant, model, mode, *settings], [canvas, told, figures]
     everything = [*shown, panel, *origin]
     for field in (upload, folder):
-        field.upload(bring.files, [desk, field], [desk, field, model, *everything], **OPENING)
+        field.upload(bring.files, [desk, field], [desk, field, model, *everything], **ways.opening)
     running: list[gr.events.Dependency] = []  # what may take long, and can be cancelled
     for button, label in zip(examples, EXAMPLES):
-        chosen = button.click(bring.example(label), desk, [desk, model, *everything], **PLAIN)
-        running.append(chosen.success(do.press, asked, shown, **SLOW))
+        chosen = button.click(bring.example(label), desk, [desk, model, *everything], **ways.plain)
+        running.append(chosen.success(do.press, asked, shown, **ways.slow))
     channel, plane, microns, region = origin
     for changed in (channel.input, plane.release, microns.submit, microns.blur, region.submit):
-        changed(bring.part, [desk, meant, *origin], everything, js=AIM, **OPENING)
-    canvas.region(bring.region, desk, everything, **OPENING)
-    running.append(start.click(do.press, asked, shown, js=AIM, **SLOW))
-    running.append(start_all.click(do.press_all, [desk, *asked[2:]], shown, **SLOW))
+        changed(bring.part, [desk, meant, *origin], everything, js=AIM, **ways.opening)
+    canvas.region(bring.region, desk, everything, **ways.opening)
+    running.append(start.click(do.press, asked, shown, js=AIM, **ways.slow))
+    running.append(start_all.click(do.press_all, [desk, *asked[2:]], shown, **ways.slow))
     model.input(bring.pick, desk, desk, **QUICK)
-    brought, *switched = _wire_checkpoint(checkpoint, do, asked, shown)
-    running += [*switched, mode.input(do.switch, asked, shown, js=AIM, **SLOW)]
+    brought, *switched = _wire_checkpoint(checkpoint, do, asked, shown, ways)
+    running += [*switched, mode.input(do.switch, asked, shown, js=AIM, **ways.slow)]
     for control in settings:
         changed = control.release if isinstance(control, gr.Slider) else control.input
-        running.append(changed(do.prompt, asked, shown, js=AIM, **SLOW))
-    truth.upload(do.take_truth, [desk, meant, truth], [canvas, figures], js=AIM, **PLAIN)
-    truth.clear(do.remove_truth, desk, [canvas, figures], **PLAIN)
+        running.append(changed(do.prompt, asked, shown, js=AIM, **ways.slow))
+    truth.upload(do.take_truth, [desk, meant, truth], [canvas, figures], js=AIM, **ways.plain)
+    truth.clear(do.remove_truth, desk, [canvas, figures], **ways.plain)
     canvas.edit(do.edit, desk, canvas, trigger_mode="multiple", **QUICK)
     canvas.judge(do.judge, desk, [canvas, figures], **QUICK)
     canvas.show(bring.show, desk, [*everything, model, mode], trigger_mode="multiple", **QUICK)
-    running.append(canvas.compare(do.compare, [desk, meant, rival], [canvas, figures], js=AIM, **SLOW))
+    running.append(canvas.compare(do.compare, [desk, meant, rival], [canvas, figures], js=AIM, **ways.slow))
     cancel.click(do.stop, desk, shown, cancels=running, **QUICK)
     canvas.export(do.export, desk, canvas, **QUICK)
     keep = Keeping(canvas, bring)
-    _wire_case(case, keep, canvas, desk, key, arrived, everything)
+    segmenting = Segmenting(desk, key, arrived, model, tabs, ways, bring, everything, case, brought)
+    _wire_case(segmenting, keep, canvas)
     # Laid out open, then closed: fields of a panel that is laid out late lose what comes to them meanwhile.
-    arrived.then(None, None, folding, js=FOLD, **PLAIN)
-    arrived.then(keep.arrive, [desk, key], [desk, shared, controls, *everything, *case.told], **KEEPING)
+    arrived.then(None, None, folding, js=FOLD, **ways.plain)
+    arrived.then(keep.arrive, [desk, key], [desk, shared, controls, *everything, *case.told], **ways.keeping)
     _endpoint()
-    return Segmenting(desk, key, arrived, model, tabs, bring, everything, case, brought)
+    return segmenting
 
 
-def _wire_checkpoint(checkpoint: CheckpointPanel, do: Handlers, asked: list, shown: list) -> list[gr.events.Dependency]:
+def _wire_checkpoint(
+    checkpoint: CheckpointPanel, do: Handlers, asked: list, shown: list, ways: Ways
+) -> list[gr.events.Dependency]:
     """What tells of a checkpoint, and takes another.
 
     Returns the event by which one comes from the Hub, and those that segment anew.
@@ -156,30 +151,28 @@ def _wire_checkpoint(checkpoint: CheckpointPanel, do: Handlers, asked: list, sho
     model.change(about, model, checkpoint.told, **QUICK)
     model.change(thresholds, model, own, **QUICK)
     asked_for = gr.on([checkpoint.load.click, checkpoint.name.submit], seated, desk, desk, **QUICK)
-    brought = asked_for.success(
-        fetch, [desk, checkpoint.name], [model, checkpoint.name], show_progress_on=checkpoint.asking, **HUB
-    )
+    brought = asked_for.success(fetch, [desk, checkpoint.name], [model, checkpoint.name], **ways.hub)
     chosen = (brought.success, model.input)  # its own thresholds first: the picture is segmented with them
-    return [brought, *(of(thresholds, model, own, **QUICK).then(do.switch, asked, shown, **SLOW) for of in chosen)]
+    return [brought, *(of(thresholds, model, own, **QUICK).then(do.switch, asked, shown, **ways.slow) for of in chosen)]
 
 
-def _wire_case(
-    case: CasePanel, keep: Keeping, canvas: SegCanvas, desk: gr.State, key: gr.BrowserState, arrived, everything
-) -> None:
+def _wire_case(segmenting: Segmenting, keep: Keeping, canvas: SegCanvas) -> None:
     """What saves, shares and comments the picture shown."""
+    desk, key, case, ways = segmenting.desk, segmenting.key, segmenting.case, segmenting.ways
+    arrived, everything = segmenting.arrived, segmenting.everything
     written, kept = [desk, case.name, case.notes, case.author, key], [canvas, *case.told]
     for asked in (canvas.keep, case.save.click):
-        asked(keep.save, written, kept, **KEEPING)
-    case.conflict.keep_both.click(keep.keep_both, written, kept, **KEEPING)
-    case.conflict.reload.click(keep.reload, desk, [*everything, *case.told], **KEEPING)
-    case.versions.input(keep.version, [desk, case.versions], [*everything, *case.told], **KEEPING)
+        asked(keep.save, written, kept, **ways.keeping)
+    case.conflict.keep_both.click(keep.keep_both, written, kept, **ways.keeping)
+    case.conflict.reload.click(keep.reload, desk, [*everything, *case.told], **ways.keeping)
+    case.versions.input(keep.version, [desk, case.versions], [*everything, *case.told], **ways.keeping)
     canvas.turned(keep.turned, desk, case.told, trigger_mode="multiple", **QUICK)
     canvas.comment(keep.comment, [desk, case.author], canvas, trigger_mode="multiple", **QUICK)
     name = gr.BrowserState("", storage_key="segment-any-cell-name")
-    case.author.change(None, case.author, name, js="name => name", **PLAIN)
-    arrived.then(None, name, case.author, js="name => name || ''", **PLAIN)
+    case.author.change(None, case.author, name, js="name => name", **ways.plain)
+    arrived.then(None, name, case.author, js="name => name || ''", **ways.plain)
     made = case.make.click(make, [desk, case.level, case.days, case.note], [case.token, case.links, case.link], **QUICK)
-    made.success(None, case.token, case.url, js=ADDRESS, **PLAIN)
+    made.success(None, case.token, case.url, js=ADDRESS, **ways.plain)
     case.revoke.click(revoke, [desk, case.link], [case.links, case.link], **QUICK)
 
 

@@ -6,7 +6,8 @@ import gradio as gr
 
 from sac.cases.file import SUFFIX
 from sac.ui.cases.shelf import Shelf, Shelving
-from sac.ui.segment_tab import KEEPING, OPENING, QUICK, Segmenting
+from sac.ui.segment_tab import Segmenting
+from sac.ui.ways import QUICK
 
 
 def build_cases_tab(tab: gr.Tab, segmenting: Segmenting) -> None:
@@ -20,6 +21,6 @@ def build_cases_tab(tab: gr.Tab, segmenting: Segmenting) -> None:
     shelf = Shelf(elem_id="sac-cases")
     do, key = Shelving(segmenting.bring), segmenting.key
     tab.select(do.mine, key, shelf, **QUICK)
-    brings.upload(do.bring, [brings, key], [shelf, brings], **OPENING)
+    brings.upload(do.bring, [brings, key], [shelf, brings], **segmenting.ways.opening)
     opened = [segmenting.desk, segmenting.tabs, shelf, *segmenting.everything, *segmenting.case.told]
-    shelf.deed(do.deed, [segmenting.desk, key], opened, trigger_mode="multiple", **KEEPING)
+    shelf.deed(do.deed, [segmenting.desk, key], opened, trigger_mode="multiple", **segmenting.ways.keeping)
