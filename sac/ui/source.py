@@ -22,7 +22,7 @@ def source_controls() -> list[gr.components.Component]:
         gr.Slider(1, 2, 1, step=1, label="Plane", elem_id="sac-plane", visible=False),
         gr.Number(
             label="Size of a pixel in µm", elem_id="sac-microns", placeholder="not known", visible=False, minimum=0,
-            info="Sets areas in µm², and the size at which nuclei are looked for.",
+            step=0.001, info="Sets areas in µm², and the size at which nuclei are looked for.",
         ),
         gr.Textbox(
             label="Region: left, top, width, height", elem_id="sac-region", visible=False,
