@@ -93,7 +93,7 @@ def build_segment_tab(tabs: gr.Tabs, key: gr.BrowserState, arrived: gr.events.De
                 settings = _prompt_settings()
             with gr.Accordion("Compare and check", open=False, elem_id="sac-check"):
                 rival = gr.Radio([(v, k) for k, v in RIVALS.items()], value="vanilla", label="Compare with")
-                truth = gr.File(label="Ground truth: label image or binary mask", elem_id="sac-truth", height=100)
+                truth = gr.File(label="Ground truth: labels or mask", elem_id="sac-truth", height=150)
             with gr.Accordion("Case: save and share", elem_id="sac-case") as folding:
                 case = case_panel(conflict)
         with gr.Column(scale=4, min_width=480):
