@@ -59,14 +59,14 @@ class Form(NamedTuple):
 
 def _form() -> Form:
     data = gr.File(
-        label="Images and masks, or a zip", elem_id="train-data", file_count="multiple", type="filepath", height=130
+        label="Images and masks, or a zip", elem_id="train-data", file_count="multiple", type="filepath", height=150
     )
     corrections = gr.Button("Teach from my corrections", size="sm", elem_id="train-corrections")
     with gr.Accordion("A data set on the Hub", open=False, elem_id="train-hub"):
         source = _hub_fields()
     found = gr.Markdown(elem_id="train-found")
     samples = gr.Gallery(
-        columns=4, height=120, show_label=False, elem_id="train-samples", object_fit="cover", interactive=False,
+        columns=2, height="auto", show_label=False, elem_id="train-samples", object_fit="cover", interactive=False,
         visible=False,
     )  # fmt: skip
     start_from = gr.Dropdown(choices([]), value=default(), label="Start from", elem_id="train-from")
@@ -104,14 +104,15 @@ def _hub_fields() -> HubFields:
 
 
 class View(NamedTuple):
-    """What shows a training. seen: what of it the page shows already."""
+    """What shows a training. seen: what of it the page shows already. plots, tiles: first what holds them, which is
+    hidden as long as there is nothing in them."""
 
     seen: gr.State
     chosen: gr.Dropdown
     status: gr.HTML
     steer: list[gr.Button]
     after: After
-    plots: list[gr.LinePlot]
+    plots: list[Any]
     tiles: list[Any]
     log: gr.Textbox
 
@@ -130,7 +131,7 @@ def _view(jobs: Jobs) -> View:
             for word in ("Pause", "Resume", "Cancel", "Delete")
         ]
     after = _after()
-    with gr.Row():
+    with gr.Row(visible=False) as seen_plots:
         plots = [
             gr.LinePlot(
                 None, x="step", y=name, color="images", title=HEADS[name], height=230, min_width=220,
@@ -141,11 +142,11 @@ def _view(jobs: Jobs) -> View:
     with gr.Column(visible=False) as seen_tiles:
         gr.Markdown("Validation tiles, as they were last segmented; the truth's borders are white.")
         tiles = gr.Gallery(
-            show_label=False, columns=6, height=170, elem_id="train-tiles", interactive=False, object_fit="cover"
+            show_label=False, columns=6, height="auto", elem_id="train-tiles", interactive=False, object_fit="cover"
         )
     with gr.Accordion("Log", open=False):
         log = gr.Textbox(show_label=False, lines=8, interactive=False, elem_id="train-log")
-    return View(gr.State(None), chosen, told, steer, after, plots, [seen_tiles, tiles], log)
+    return View(gr.State(None), chosen, told, steer, after, [seen_plots, *plots], [seen_tiles, tiles], log)
 
 
 class After(NamedTuple):
@@ -190,7 +191,8 @@ def _after() -> After:
 
 
 def _wire_data(form: Form, segmenting: Segmenting, bring: Bringing) -> None:
-    ways, source, brought = segmenting.ways, form.source, [form.draft, form.found, form.samples, form.start]
+    ways, source = segmenting.ways, form.source
+    brought = [form.draft, form.found, form.samples, form.estimate, form.start]
     named = [source.name, source.split, source.image, source.mask]
     form.data.upload(bring.files, [form.draft, form.data], brought, **ways.opening)
     form.data.clear(bring.files, [form.draft, form.data], brought, **ways.plain)
@@ -204,7 +206,7 @@ def _wire_training(form: Form, view: View, segmenting: Segmenting, teach: Teachi
     lists = [chosen, form.start_from, segmenting.model]
     changes = [part.change for part in (form.draft, form.quick, *form.settings)]
     told = [form.draft, *form.values]  # one after the other: a slow answer does not come after a later one
-    gr.on(changes, teach.estimate, told, form.estimate, trigger_mode="always_last", **QUIET)
+    gr.on(changes, teach.estimate, told, [form.estimate, form.start], trigger_mode="always_last", **QUIET)
     form.start_from.change(teach.started_from, form.start_from, form.settings[-len(LORA) :], **QUIET)
     form.start.click(teach.start, [form.draft, key, *form.values], [form.draft, chosen, form.start], **ways.plain)
     segmenting.arrived.then(teach.arrive, key, lists, **QUIET)

@@ -28,10 +28,14 @@ SHOWN, SIDE = 4, 320
 """Samples that are shown, and the pixels of each along its sides."""
 SENTENCES = 12
 """Refused files that are named."""
+ESTIMATING = "Estimating time, memory and disk …"
 
 
 class Bringing:
-    """The handlers that gather a training set. Each answers (draft, words, samples, whether it can start)."""
+    """The handlers that gather a training set. Each answers (draft, words, samples, estimate, whether it can start).
+
+    It cannot start yet: what it takes is told first, by `Teaching.estimate`, which the new draft sets off.
+    """
 
     def __init__(self, jobs: Jobs):
         self.jobs = jobs
@@ -77,12 +81,13 @@ class Bringing:
             return self._nothing(draft, f"**Nothing to learn from**  \n{escaped(str(error))}")
         if draft:
             self.jobs.discard(draft)
-        return job, told(found.survey), gr.update(value=pictures(found), visible=True), gr.update(interactive=True)
+        samples = gr.update(value=pictures(found), visible=True)
+        return job, told(found.survey), samples, ESTIMATING, gr.update(interactive=False)
 
     def _nothing(self, draft: Job | None, words: str) -> tuple:
         if draft:
             self.jobs.discard(draft)
-        return None, words, gr.update(value=[], visible=False), gr.update(interactive=False)
+        return None, words, gr.update(value=[], visible=False), "", gr.update(interactive=False)
 
 
 def corrected(desk: Desk | None) -> Iterator[Sample]:

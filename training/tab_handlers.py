@@ -22,7 +22,7 @@ from training.places import CANCEL, PAUSE
 from training.tab_form import LORA, task_of
 from training.tab_watch import CURVES
 
-SHOWN = 17
+SHOWN = 18
 """Outputs of `Teaching.show`."""
 Seen = tuple[str, str, int]
 """Job, state and rows of the log that a tab shows."""
@@ -42,14 +42,15 @@ class Teaching:
         """A checkpoint came from the Hub: it stands beside the visitor's own."""
         return self._checkpoints(owner_of(key, request), desk)
 
-    def estimate(self, draft: Job | None, title: str, start: str, quick: bool, *values: Any) -> str:
-        """What a training would take, or why it cannot begin. Markdown."""
+    def estimate(self, draft: Job | None, title: str, start: str, quick: bool, *values: Any) -> tuple:
+        """What a training would take, or why it cannot begin, as Markdown; and the button that starts it: not before."""
         if draft is None:
-            return ""
+            return "", gr.update(interactive=False)
         try:
-            return estimate(task_of(title, start, quick, (), values), TrainingSet(draft.set).survey).sentence
+            said = estimate(task_of(title, start, quick, (), values), TrainingSet(draft.set).survey).sentence
         except SacError as error:
-            return f"⚠ {error}"
+            said = f"⚠ {error}"
+        return said, gr.update(interactive=True)
 
     def started_from(self, start: str) -> tuple:
         """The LoRA settings of the checkpoint that was chosen to start from."""
@@ -158,12 +159,13 @@ class Teaching:
         if job is None:
             return None, tab_watch.status(None, self.jobs), *_nothing(), *_after()
         rows, state = job.rows(), self.jobs.state(job)
-        pictures = tab_watch.tiles(job)
+        pictures, curves = tab_watch.tiles(job), tab_watch.curves(rows)
         return (
             self._seen(job),
             tab_watch.status(job, self.jobs),
             *(gr.update(interactive=on) for on in _steering(state)),
-            *tab_watch.curves(rows),
+            gr.update(visible=curves[0] is not None),
+            *curves,
             gr.update(visible=bool(pictures)),
             pictures,
             tab_watch.log(rows),
@@ -180,7 +182,8 @@ def sources(survey: Survey) -> tuple[str, ...]:
 
 def _nothing() -> tuple:
     """Buttons, curves, tiles and log where there is no training."""
-    return *[gr.update(interactive=False)] * 4, *[None] * len(CURVES), gr.update(visible=False), None, ""
+    hidden = gr.update(visible=False)
+    return *[gr.update(interactive=False)] * 4, hidden, *[None] * len(CURVES), hidden, None, ""
 
 
 def _steering(state: str) -> tuple[bool, bool, bool, bool]:

@@ -90,7 +90,7 @@ class Teach:
 
     def start(self, title="mine"):
         self.tab.fill("#train-title input, #train-title textarea", title)
-        self.tab.wait_for_function("!document.querySelector('#train-start').disabled")
+        self.tab.wait_for_selector("#train-start:enabled", timeout=60_000)  # what it takes is told first
         self.tab.click("#train-start")
         return self
 
@@ -180,7 +180,7 @@ def test_corrections_teach(stage):
         "document.querySelector('#train-found').innerText.includes('1 image with')", timeout=60_000
     )
     assert f"1 image with {stage.count('nuclei')} nuclei" in teach.tab.inner_text("#train-found")
-    assert not teach.tab.is_disabled("#train-start")
+    teach.tab.wait_for_selector("#train-start:enabled", timeout=60_000)
 
 
 def test_corrections_that_were_not_made_are_asked_for(teach):
