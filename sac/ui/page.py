@@ -23,6 +23,7 @@ from sac.ui.ways import QUICK, Ways, progress_row
 FONTS = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif"]
 """The visitor's own: no request leaves for another host."""
 CSS = """
+html { scrollbar-gutter: stable; }
 .gradio-container { max-width: 1920px !important; padding: 12px !important; }
 .gradio-container > .main { padding: 0 !important; }
 #sac-title h1 { margin: 0; font-size: 1.5rem; }
@@ -30,17 +31,22 @@ CSS = """
 #sac-banner { border-left: 4px solid var(--border-color-primary); padding: 2px 12px; font-size: .9rem; }
 #sac-shared { border-left: 4px solid var(--color-accent); padding: 6px 12px; background: var(--background-fill-secondary); }
 #sac-case-changed { align-items: center; border-left: 4px solid #d97706; padding: 6px 12px; background: var(--background-fill-secondary); }
+:is(#sac-links, #sac-figures, #sac-about-told, #train-outcome) :is(th, td) { border-color: var(--border-color-primary); }
+#sac-figures :is(th, td) { padding: 5px 9px; }
 #sac-links table { font-size: .8rem; display: table; width: 100%; line-height: 1.3; }
-#sac-links :is(th, td) { padding: 3px 6px; border-color: var(--border-color-primary); }
+#sac-links :is(th, td) { padding: 3px 6px; }
 #sac-links th { white-space: nowrap; }
 #sac-examples { gap: 6px; }
-#sac-examples button { padding: 4px 6px; white-space: nowrap; }
+#sac-examples button { flex: 1 1 auto; padding: 4px 8px; white-space: nowrap; }
+.file-preview .download { flex: none; width: auto; min-width: 0; }
+:is(#train-samples, #train-tiles) .grid-wrap { min-height: 0; max-height: none; }
+#train-tiles .grid-container { grid-template-columns: repeat(auto-fill, minmax(140px, 200px)); }
 #sac-told p { overflow-wrap: anywhere; }
 #sac-about-told .prose { font-size: .85rem; overflow-wrap: anywhere; }
 #sac-hub-told .prose { font-size: .8rem; opacity: .8; }
 #sac-about-told ul { padding-left: 1.1em; margin: 4px 0; }
 #sac-about-told table { font-size: .75rem; line-height: 1.25; display: table; width: 100%; }
-#sac-about-told :is(th, td) { padding: 2px 3px; white-space: nowrap; border-color: var(--border-color-primary); }
+#sac-about-told :is(th, td) { padding: 2px 3px; white-space: nowrap; }
 #sac-about-told :is(th, td):first-child { white-space: normal; }
 """
 SWEEP = (3600, 24 * 3600)
