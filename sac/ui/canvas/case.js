@@ -60,7 +60,7 @@ function commentRow(comment, index) {
   text.textContent = comment.text
   by.textContent = signed(comment)
   row.append(number, text, by)
-  row.addEventListener('click', () => { noted = { id: comment.id }; if (!isInView(comment)) centre(comment); showNote() })
+  row.addEventListener('click', () => { noted = { id: comment.id }; if (!isInView(comment)) centre(comment.x, comment.y); showNote() })
   return row
 }
 
@@ -69,12 +69,6 @@ const signed = c => [c.author, new Date(c.at * 1000).toLocaleString(undefined, {
 function isInView(at) {
   const [x, y] = onScreen(at)
   return x > PIN && y > PIN && x < view.clientWidth - PIN && y < view.clientHeight - PIN
-}
-
-function centre(at) {
-  left = view.clientWidth / 2 - at.x * zoom
-  top_ = view.clientHeight / 2 - at.y * zoom
-  draw()
 }
 
 function showNote() {

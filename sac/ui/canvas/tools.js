@@ -335,5 +335,5 @@ view.addEventListener('drop', event => {
   field.dispatchEvent(new Event('change', { bubbles: true }))
 })
 
-new ResizeObserver(() => draw()).observe(view)
+new ResizeObserver(resize).observe(view)
 placeWipe(wipeAt)

@@ -11,6 +11,8 @@ let shown = null      // the picture and its work: see load() in value.js
 let rival = null      // { name, fill, outline }: another method's result on the same picture
 let wipeAt = 0.5      // where the wipe stands, as a share of the view's width
 let zoom = 1, left = 0, top_ = 0
+let fitted = true     // until somebody moves or zooms
+let viewWidth = 0, viewHeight = 0   // the size at which the picture was laid so
 let under = 0         // nucleus below the pointer
 let chosen = []       // selected nuclei; the last one is refined by clicks
 let chosenPoint = 0
@@ -163,31 +165,46 @@ function paintRubber() {
   pen.stroke()
 }
 
+// Where the picture lies in the view.
+function lay(size, x, y, whole = false) {
+  zoom = size
+  left = x
+  top_ = y
+  fitted = whole
+  draw()
+}
+
 function fit() {
   if (!shown) return
-  zoom = Math.min(view.clientWidth / shown.width, view.clientHeight / shown.height)
-  left = (view.clientWidth - shown.width * zoom) / 2
-  top_ = (view.clientHeight - shown.height * zoom) / 2
-  draw()
+  const size = Math.min(view.clientWidth / shown.width, view.clientHeight / shown.height)
+  lay(size, (view.clientWidth - shown.width * size) / 2, (view.clientHeight - shown.height * size) / 2, true)
+}
+
+// In a view of another size a fitted picture is fitted anew; of any other, what was in the middle stays there.
+function resize() {
+  const { clientWidth: width, clientHeight: height } = view
+  if (!width) return   // another tab of the page is in front
+  if (fitted) fit()
+  else lay(zoom, left + (width - viewWidth) / 2, top_ + (height - viewHeight) / 2)
+  viewWidth = width
+  viewHeight = height
 }
 
 function magnify(factor, x = view.clientWidth / 2, y = view.clientHeight / 2) {
   const next = Math.max(0.02, Math.min(40, zoom * factor))
-  left = x - (x - left) * next / zoom
-  top_ = y - (y - top_) * next / zoom
-  zoom = next
-  draw()
+  lay(next, x - (x - left) * next / zoom, y - (y - top_) * next / zoom)
 }
 
-function pan(dx, dy) { left += dx; top_ += dy; draw() }
+function pan(dx, dy) { if (dx || dy) lay(zoom, left + dx, top_ + dy) }
+
+// Brings a place to the middle.
+function centre(x, y, size = zoom) { lay(size, view.clientWidth / 2 - x * size, view.clientHeight / 2 - y * size) }
 
 // Brings a nucleus to the middle, close enough to judge it.
 function goTo(n) {
   const [x0, y0, x1, y1] = shown.nuclei[n]
-  zoom = Math.max(zoom, Math.min(12, 0.25 * Math.min(view.clientWidth, view.clientHeight) / Math.max(x1 - x0, y1 - y0)))
-  left = view.clientWidth / 2 - (x0 + x1) / 2 * zoom
-  top_ = view.clientHeight / 2 - (y0 + y1) / 2 * zoom
-  draw()
+  const close = 0.25 * Math.min(view.clientWidth, view.clientHeight) / Math.max(x1 - x0, y1 - y0)
+  centre((x0 + x1) / 2, (y0 + y1) / 2, Math.max(zoom, Math.min(12, close)))
 }
 
 // A colour per nucleus: steps of the golden ratio round the hue circle, as in the exported overlay.
