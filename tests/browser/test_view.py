@@ -1,17 +1,30 @@
-"""How the stage shows a picture: where it lies in a view that changes its size."""
+"""How the stage shows a picture and its tools in windows of other sizes, and brighter than it is."""
 
 import numpy as np
 import pytest
 from PIL import Image
 
 SIZES = ((1100, 700), (800, 1000), (1440, 950))
-SIDE = 240
+SIDE, GROUND, DIM, BRIGHT = 240, 12, (20, 20), (120, 120)
+REACH = """() => {
+  const stage = document.querySelector('.sac-stage').getBoundingClientRect()
+  const all = document.querySelectorAll('.sac-stage :is(button, select, input)')
+  return [...all].filter(each => each.offsetParent).map(each => {
+    each.scrollIntoView({ block: 'center' })
+    const box = each.getBoundingClientRect(), inside = box.left >= stage.left && box.right <= stage.right
+    const hit = document.elementFromPoint(box.x + box.width / 2, box.y + box.height / 2)
+    return { name: each.id || each.textContent, reached: inside && each.contains(hit) }
+  })
+}"""
+"""Each control of the stage that is shown: is it inside, and would a click reach it?"""
 
 
 @pytest.fixture
 def viewed(stage, tmp_path):
-    """A tab with a dim picture that is not segmented: what lies under the pointer is told by its place."""
-    Image.fromarray(np.full((SIDE, SIDE, 3), 12, np.uint8)).save(tmp_path / "dim.png")
+    """A tab with a dim picture of one bright disc, not segmented: of what lies under the pointer the place is told."""
+    y, x = np.mgrid[:SIDE, :SIDE]
+    grey = np.where((x - BRIGHT[0]) ** 2 + (y - BRIGHT[1]) ** 2 < 15**2, 180, GROUND).astype(np.uint8)
+    Image.fromarray(grey).convert("RGB").save(tmp_path / "dim.png")
     return stage.open(tmp_path / "dim.png")
 
 
@@ -59,3 +72,20 @@ def test_a_picture_keeps_its_place_while_another_tab_is_in_front(viewed):
         viewed.tab.get_by_role("tab", name=name).click()
         viewed.tab.wait_for_selector("#sac-canvas", state="hidden" if name == "Cases" else "visible")
     assert middle(viewed) == before
+
+
+@pytest.mark.parametrize("size", [(390, 844), (1024, 768)])
+def test_no_tool_is_cut_off(viewed, size):
+    resized(viewed, size)
+    viewed.tab.evaluate("document.querySelector('[data-tool=comment]').hidden = false")  # as on a case
+    tools = viewed.tab.evaluate(REACH)
+    assert {"Pan", "Comment", "sac-export", "Fit"} <= {tool["name"] for tool in tools}
+    assert [tool for tool in tools if not tool["reached"]] == []
+    assert viewed.tab.evaluate("document.documentElement.scrollWidth") <= size[0]
+
+
+def test_on_a_phone_the_picture_follows_what_starts_it(viewed):
+    resized(viewed, (390, 844))
+    order = ["source", "segment", "canvas", "about", "prompts", "check", "case"]
+    tops = [viewed.tab.locator(f"#sac-{name}").bounding_box()["y"] for name in order]
+    assert tops == sorted(tops)
