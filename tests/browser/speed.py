@@ -36,7 +36,7 @@ CLICK = """([x, y]) => new Promise(done => {
   view.dispatchEvent(new PointerEvent('pointerup', at))
 })"""
 FRAMES = """seconds => new Promise(done => {
-  const slider = document.querySelector('.sac-opacity input'), begun = performance.now()
+  const slider = document.querySelector('#sac-opacity'), begun = performance.now()
   let frames = 0
   const step = () => {
     if (performance.now() - begun > 1000 * seconds) return done(frames / seconds)

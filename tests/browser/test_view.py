@@ -79,7 +79,7 @@ def test_no_tool_is_cut_off(viewed, size):
     resized(viewed, size)
     viewed.tab.evaluate("document.querySelector('[data-tool=comment]').hidden = false")  # as on a case
     tools = viewed.tab.evaluate(REACH)
-    assert {"Pan", "Comment", "sac-export", "Fit"} <= {tool["name"] for tool in tools}
+    assert {"Pan", "Comment", "sac-export", "sac-opacity", "Fit"} <= {tool["name"] for tool in tools}
     assert [tool for tool in tools if not tool["reached"]] == []
     assert viewed.tab.evaluate("document.documentElement.scrollWidth") <= size[0]
 
@@ -89,3 +89,37 @@ def test_on_a_phone_the_picture_follows_what_starts_it(viewed):
     order = ["source", "segment", "canvas", "about", "prompts", "check", "case"]
     tops = [viewed.tab.locator(f"#sac-{name}").bounding_box()["y"] for name in order]
     assert tops == sorted(tops)
+
+
+def seen(stage, x, y):
+    """The grey that the stage shows at a pixel of the fitted picture."""
+    (px, py), box = stage.at(x, y), stage.tab.locator("#sac-canvas").bounding_box()
+    return stage.tab.evaluate(
+        """([x, y]) => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() =>
+             done(document.querySelector('#sac-canvas canvas').getContext('2d').getImageData(x, y, 1, 1).data[0]))))""",
+        [px - box["x"], py - box["y"]],
+    )
+
+
+def test_brightness_lifts_what_is_dim_and_burns_nothing_out(viewed):
+    viewed.tab.focus("#sac-brightness")
+    viewed.tab.keyboard.press("End")
+    assert seen(viewed, *DIM) > 4 * GROUND and 200 < seen(viewed, *BRIGHT) < 250
+    viewed.tab.dblclick("#sac-brightness")
+    assert (seen(viewed, *DIM), seen(viewed, *BRIGHT)) == (GROUND, 180)
+
+
+def exported(stage):
+    """The picture with what was found on it, and the label map, as files."""
+    return [stage.download(what).path().read_bytes() for what in ("overlay.png", "labels.tif")]
+
+
+def test_brightness_is_for_the_eye_alone_and_stays_for_other_pictures(viewed, tmp_path):
+    viewed.push("sac-segment")
+    before, rev = exported(viewed), viewed.count("rev")
+    viewed.tab.focus("#sac-brightness")
+    viewed.tab.keyboard.press("End")
+    assert exported(viewed) == before and viewed.count("rev") == rev
+    Image.fromarray(np.full((SIDE, SIDE, 3), GROUND, np.uint8)).save(tmp_path / "other.png")
+    viewed.change(lambda: viewed.open(tmp_path / "other.png"))
+    assert seen(viewed, *DIM) > 4 * GROUND

@@ -216,6 +216,14 @@ function toggle(layer) {
   draw(false)
 }
 
+// A stop is twice as bright.
+function setStops(stops) {
+  brightness = 2 ** stops
+  button('brightness').value = stops
+  button('brightness').setAttribute('aria-valuetext', `${brightness.toFixed(1)} ×`)
+  draw()
+}
+
 function compare() {
   if (rival) { rival = null; return refresh(shown.rev) }
   say('Comparing …')
@@ -252,7 +260,9 @@ for (const each of element.querySelectorAll('[data-tool]')) each.addEventListene
 for (const each of element.querySelectorAll('[data-layer]')) each.addEventListener('click', () => toggle(each.dataset.layer))
 for (const each of element.querySelectorAll('[data-view]'))
   each.addEventListener('click', () => ({ in: () => magnify(1.4), out: () => magnify(1 / 1.4), fit })[each.dataset.view]())
-element.querySelector('.sac-opacity input').addEventListener('input', event => { opacity = event.target.value / 100; draw(false) })
+button('opacity').addEventListener('input', event => { opacity = event.target.value / 100; draw(false) })
+button('brightness').addEventListener('input', event => setStops(event.target.value))
+button('brightness').addEventListener('dblclick', () => setStops(0))
 element.querySelector('.sac-close').addEventListener('click', () => element.querySelector('.sac-keys').close())
 
 let wiping = false

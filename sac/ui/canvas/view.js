@@ -7,6 +7,7 @@ const hover = element.querySelector('.sac-hover')
 const wipe = element.querySelector('.sac-wipe')
 const layers = { fill: true, outline: true, points: true, truth: true, comments: true }
 let opacity = 0.35
+let brightness = 1    // how many times brighter what is dim is drawn, up to 8
 let shown = null      // the picture and its work: see load() in value.js
 let rival = null      // { name, fill, outline }: another method's result on the same picture
 let wipeAt = 0.5      // where the wipe stands, as a share of the view's width
@@ -68,8 +69,24 @@ function renderSheets(width, height, ratio) {
     const x1 = Math.min(shown.width, Math.ceil((view.clientWidth - left) / zoom)), y1 = Math.min(shown.height, Math.ceil((view.clientHeight - top_) / zoom))
     if (x1 <= x0 || y1 <= y0) continue
     const k = zoom * ratio
-    brush.drawImage(source, x0, y0, x1 - x0, y1 - y0, left * ratio + x0 * k, top_ * ratio + y0 * k, (x1 - x0) * k, (y1 - y0) * k)
+    const area = [left * ratio + x0 * k, top_ * ratio + y0 * k, (x1 - x0) * k, (y1 - y0) * k]
+    brush.drawImage(source, x0, y0, x1 - x0, y1 - y0, ...area)
+    if (name === 'picture') brighten(brush, ...area)
   }
+}
+
+// White in soft light makes four times of what is dim and the root of what is bright, so that nothing burns out. It is
+// laid on what is seen of the picture, in part for less, twice for more: every browser can, and a frame costs little.
+function brighten(brush, x, y, width, height) {
+  const x0 = Math.ceil(x), y0 = Math.ceil(y)   // whole pixels: the border's, half covered, would be whitened
+  brush.save()
+  brush.globalCompositeOperation = 'soft-light'
+  brush.fillStyle = '#fff'
+  for (let gain = brightness; gain > 1; gain /= 4) {
+    brush.globalAlpha = Math.min(1, (gain - 1) / 3)
+    brush.fillRect(x0, y0, Math.floor(x + width) - x0, Math.floor(y + height) - y0)
+  }
+  brush.restore()
 }
 
 // The border of one nucleus, bright, from the label map itself.
