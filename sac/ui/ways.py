@@ -9,6 +9,7 @@ import gradio as gr
 QUICK = {"concurrency_id": "edits", "concurrency_limit": 4, "api_visibility": "private", "show_progress": "hidden"}
 """Edits do not wait for another visitor's picture."""
 CSS = """
+.gradio-container { overflow: clip !important; }
 #sac-progress { position: sticky; top: 0; z-index: 30; height: 24px; min-height: 0; margin: -14px 0 -12px; padding: 0; border: 0; overflow: visible; background: none; pointer-events: none; }
 #sac-progress > .wrap { inset: 0; flex-direction: row; align-items: center; gap: 14px; padding: 0 12px !important; border-radius: 6px; background: var(--background-fill-secondary); }
 #sac-progress > .wrap:is(.hide, .generating, :has(.error)) { visibility: hidden; }
@@ -19,7 +20,8 @@ CSS = """
 #sac-progress .progress-level-inner { margin: 0; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
 #sac-progress .progress-bar-wrap { flex: 1; width: auto; min-width: 60px; height: 6px; border: 0; border-radius: 3px; overflow: hidden; background: var(--border-color-primary); }
 """
-"""A line of its own, that stays in sight when the page is scrolled. An error's sentence stands in a toast."""
+"""A line of its own, that stays in sight when the page is scrolled: for that, nothing around it may be a box that scrolls
+itself, as one with hidden overflow is. An error's sentence stands in a toast."""
 
 
 def progress_row() -> gr.HTML:
