@@ -48,6 +48,7 @@ html { scrollbar-gutter: stable; }
 #sac-about-told table { font-size: .75rem; line-height: 1.25; display: table; width: 100%; }
 #sac-about-told :is(th, td) { padding: 2px 3px; white-space: nowrap; }
 #sac-about-told :is(th, td):first-child { white-space: normal; }
+@media (max-width: 830px) { #sac-controls { min-width: min(250px, 100%) !important; } } /* so that both columns fit a tablet */
 @media (max-width: 790px) {
   /* One column: the picture follows what starts it; panels that are seldom unfolded come after it. */
   #sac-desk { flex-direction: column; align-items: stretch; }

@@ -61,7 +61,7 @@ def build_segment_tab(tabs: gr.Tabs, key: gr.BrowserState, arrived: gr.events.De
     desk = gr.State(None)
     shared, conflict = gr.Markdown(visible=False, elem_id="sac-shared"), conflict_bar()
     with gr.Row(equal_height=False, elem_id="sac-desk"):
-        with gr.Column(scale=1, min_width=250, elem_id="sac-controls") as controls:
+        with gr.Column(scale=1, min_width=270, elem_id="sac-controls") as controls:
             upload = gr.File(
                 label="Images, slides, or a zip of them", elem_id="sac-upload", height=150, file_count="multiple",
                 type="filepath",
