@@ -19,7 +19,7 @@ from typing import BinaryIO, Self
 
 from sac.config import LIMITS
 from sac.decoding.decoded import spoken
-from sac.errors import ImageError
+from sac.errors import NO_ROOM, ImageError
 
 ENDINGS = {
     ".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".bmp", ".dib", ".tif", ".tiff", ".btf", ".tf8", ".lsm",
@@ -30,8 +30,6 @@ HIDDEN = re.compile(r"\.[^.]|__MACOSX$")
 """Files and folders that systems leave behind."""
 UNREADABLE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, ValueError, RuntimeError)
 """What Python raises for a damaged zip; RuntimeError: for a way of packing that it does not know, too."""
-FULL = (errno.ENOSPC, errno.EDQUOT)
-"""Which say that there is no room for a file, not that it is damaged."""
 ENTRY = 1024
 """Bytes that a zip's list may take for each of its members, in the mean: the longest names are seldom."""
 END, END_64 = struct.Struct("<4s4H2LH"), struct.Struct("<4sQ2H2L4Q")
@@ -72,7 +70,7 @@ def _images(bundle: Bundle) -> Iterator[Sent | ImageError]:
         except ImageError as error:
             yield error
         except OSError as error:
-            if error.errno not in FULL:
+            if error.errno not in NO_ROOM:
                 raise
             yield ImageError(f"{name} and what follows it in {bundle.name}: there is no room left on the disk")
             return
@@ -178,7 +176,7 @@ class Zip(Bundle):
                 shutil.copyfileobj(packed, file)
         except (*UNREADABLE, OSError) as error:
             os.unlink(path)
-            if getattr(error, "errno", None) in FULL:
+            if getattr(error, "errno", None) in NO_ROOM:
                 raise
             raise ImageError(f"{member.filename} is damaged in the zip") from error
         return Path(path)

@@ -1,5 +1,10 @@
 """What can go wrong and be said in one sentence. Anything else is a bug and keeps its traceback."""
 
+import errno
+
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
+"""Numbers of the errors which say that there is no room for a file, not that it is damaged."""
+
 
 class SacError(Exception):
     """Base of all errors that a user can mend: says what is wrong, the value, and what is accepted."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import threading
@@ -11,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sac.errors import TrainingError
+from sac.errors import NO_ROOM, TrainingError
 
 FULL = "the disk is full: free some space, then resume; what was saved before is kept"
 
@@ -25,7 +24,7 @@ def room() -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT) or any(w in str(error) for w in SAID_FULL):
+        if getattr(error, "errno", None) in NO_ROOM or any(w in str(error) for w in SAID_FULL):
             raise TrainingError(FULL) from error
         raise
 

@@ -12,7 +12,7 @@ from sac.export.result import Result
 from sac.export.tables import nuclei_csv, summaries_csv, summary_csv
 
 __all__ = [
-    "CONTRACT", "FILES", "Result", "alike", "areas_png", "coco_json", "geojson", "label_tiff", "nuclei_csv",
+    "CONTRACT", "FILES", "Result", "areas_png", "coco_json", "geojson", "label_tiff", "nuclei_csv",
     "outlines_png", "overlay_png", "preview_png", "prompts_json", "rois_zip", "safe_stem", "summaries_csv", "summary_csv",
     "write_all", "zipped", "zipped_all",
 ]  # fmt: skip

@@ -20,13 +20,13 @@ from huggingface_hub.errors import (
 )
 from huggingface_hub.utils._http import hf_request_event_hook
 
-from sac.errors import CheckpointError, SacError
+from sac.errors import NO_ROOM, CheckpointError, SacError
 
 NAME = re.compile(r"[\w][\w.-]*/[\w][\w.-]*")
 """owner/name."""
 PATIENCE = 10
 """Seconds of silence after which the Hub is given up."""
-DISK = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS)
+DISK = (*NO_ROOM, errno.EACCES, errno.EPERM, errno.EROFS)
 """What a folder answers in which nothing can be written."""
 
 T = TypeVar("T")

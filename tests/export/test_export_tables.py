@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from export_cases import AREAS, SIZE, case, cells, drawn, nothing, result, with_origins
 
+from sac import export
 from sac.export import nuclei_csv, summaries_csv, summary_csv
 from sac.export.tables import FIRST, summary
 
@@ -153,3 +154,7 @@ def test_pictures_of_other_channels_share_one_table():
 
 def test_no_pictures_are_an_empty_table():
     assert cells(summaries_csv([])) == [[]]
+
+
+def test_the_packages_face_has_all_that_it_names():
+    assert [name for name in export.__all__ if not hasattr(export, name)] == []
