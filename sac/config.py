@@ -21,7 +21,7 @@ BASES = ("tiny", "vit_b", "vit_l", "vit_h")
 NUCLEUS = 12.0
 """µm: diameter of a large nucleus."""
 CERTAINTY = 0.5
-"""Predicted IoU below which a mask is dropped, where neither a checkpoint's training nor a user says another."""
+"""Certainty below which a mask is dropped, where neither a checkpoint's training nor a user says another."""
 PROMINENCE = 0.2
 """How much, in units of the distance map, two summits must be parted by a valley to be two nuclei, where neither a
 checkpoint's training nor a user says another."""
@@ -118,7 +118,7 @@ class SACConfig:
 
     @property
     def certainty(self) -> float:
-        """Predicted IoU below which it drops a mask that nobody asked for: what its training found best, else a half."""
+        """Certainty below which it drops a mask that nobody asked for: what its training found best, else a half."""
         return self.provenance.get("certainty", CERTAINTY)
 
     @property
@@ -190,7 +190,7 @@ class SegmentOptions:
     scale: float = 0.0
     """Magnification before the model; 0 estimates it from the nuclei's size."""
     certainty: float = CERTAINTY
-    """Predicted IoU below which a mask is dropped."""
+    """Certainty (see `Mask`) below which a mask is dropped."""
     prominence: float = PROMINENCE
     """How deep a valley of the generator's distance map parts two nuclei (instances). Less parts more."""
     adapted: bool = True

@@ -89,12 +89,12 @@ def grain_of(diameter: float) -> float:
     return diameter / GRAINS
 
 
-def spread(markers: np.ndarray, nuclei_map: np.ndarray) -> np.ndarray:
+def spread(markers: np.ndarray, nuclei_map: np.ndarray, within: np.ndarray | None = None) -> np.ndarray:
     """Markers (H, W) grown by watershed over all that the generator takes for nucleus. Returns (H, W) int32.
 
-    From decoded masks these are the masks without what they left over.
+    within (H, W) bool: where they may grow, too; None: on themselves alone.
     """
-    inside = (nuclei_map[0] > 0.5) | (markers > 0)
+    inside = (nuclei_map[0] > 0.5) | (markers > 0 if within is None else within)
     return watershed(-nuclei_map[1], markers, mask=inside).astype(np.int32)
 
 

@@ -19,8 +19,8 @@ from training.datasets.sample import Sample
 from training.examiner import surely_better
 from training.outcome import SCORES
 
-CERTAINTIES = (0.0, 0.2, 0.4, 0.5, 0.6, 0.7)
-"""Predicted IoUs from which on masks are kept, one after the other."""
+CERTAINTIES = (0.0, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)
+"""From which on masks are kept, one after the other."""
 PROMINENCES = (0.05, 0.1, 0.2, 0.3)
 """What parts two nuclei on the generator's map, one after the other."""
 ERRORS = 1.0

@@ -8,10 +8,15 @@ import numpy as np
 from scipy import ndimage
 
 from sac.config import SegmentOptions
-from sac.prompts import Prompts
+from sac.model.auto_prompt import SAY
+from sac.prompts import Prompts, spread
 
-DUPLICATE = 0.2
+DUPLICATE = 0.3
 """Share of a mask already taken by more certain ones from which it is the same nucleus again."""
+CORE = SAY
+"""Logit above which a pixel is its mask's for certain: what the generator says alone does not reach it."""
+TISSUE = 0.8
+"""Mean probability of nucleus from which pixels of a mask that is dropped are its neighbours' rather than the ground's."""
 SMALLEST = 12
 """Area, in pixels of the scaled picture, below which a mask is noise."""
 ROUGHNESS = 1 / 16
@@ -22,7 +27,10 @@ ROUGHNESS = 1 / 16
 class Mask:
     """One decoded nucleus: `logits` (h, w) float32 on the picture's pixels, from (x, y) on; > 0 is inside.
 
-    certainty: predicted IoU, 0 to 1. prompt: the row of the prompts it answers. stability: see `stability`.
+    certainty: 0 to 1, predicted IoU times `nucleus`: a mask's score is that of what it shows times that of how well it
+    shows it (Huang et al. 2019, Mask Scoring R-CNN, section 3.2). nucleus: mean probability of nucleus over the mask, by the
+    generator; 1 where it is not asked, for vanilla SAM and for what a user points at. prompt: the row of the prompts it
+    answers. stability: see `stability`.
     """
 
     x: int
@@ -31,6 +39,7 @@ class Mask:
     certainty: float
     prompt: int
     stability: float = 1.0
+    nucleus: float = 1.0
 
     @property
     def window(self) -> tuple[slice, slice]:
@@ -43,8 +52,8 @@ class Instances:
     """What was found on one picture.
 
     labels (H, W) int32: 0 = background, other numbers = nuclei. numbers (N,) int64, ascending: those in `labels`; 1 to
-    N as found, with gaps after edits. For nucleus numbers[i]: certainty[i] float32, predicted IoU; stability[i] float32,
-    see `stability`; prompt[i] int64, the row of `prompts` that it answers, -1 for none; origin[i], one of ORIGINS.
+    N as found, with gaps after edits. For nucleus numbers[i]: certainty[i] float32, see `Mask`; stability[i] float32, see
+    `stability`; prompt[i] int64, the row of `prompts` that it answers, -1 for none; origin[i], one of ORIGINS.
     accepted: numbers of those that somebody looked at and accepted.
     """
 
@@ -89,27 +98,54 @@ def merge(
     duplicate: as DUPLICATE; 1 keeps every mask.
     """
     kept = _distinct([m for m in masks if m.certainty >= options.certainty], size, duplicate)
-    best = np.zeros(size, np.float32)
+    labels, _ = _painted(kept, size)
+    return _found(labels, kept, prompts, _none_sure(masks, options.certainty))
+
+
+def merge_on(nuclei_map: np.ndarray, masks: list[Mask], prompts: Prompts, options: SegmentOptions) -> Instances:
+    """The same with the generator's map (2, H, W) at hand: masks grow over all that it takes for nucleus, and smooth.
+
+    Of every mask its core is sure (`CORE`); whose the pixels between are, a watershed of the map's distances says (marker-
+    controlled, Meyer and Beucher 1990). A mask that is not certain enough takes part in that, and is the ground's after it,
+    or is its neighbours' from the beginning where it lies on tissue of nuclei (`TISSUE`).
+    """
+    said = [m for m in masks if m.certainty >= options.certainty or m.nucleus < TISSUE]
+    kept = _distinct(said, nuclei_map.shape[1:], DUPLICATE)
+    labels, strength = _painted(kept, nuclei_map.shape[1:])
+    cores = np.where(strength > CORE, labels, 0)
+    without = ~np.isin(labels, np.unique(cores))
+    grown = smoothed(spread(np.where(without, labels, cores), nuclei_map, within=labels > 0))
+    sure = np.array([False, *(m.certainty >= options.certainty for m in kept)])
+    return _found(np.where(sure[grown], grown, 0), kept, prompts, _none_sure(masks, options.certainty))
+
+
+def _painted(masks: list[Mask], size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    """Masks, numbered from 1, each as one whole piece: labels (H, W) int32. And (H, W) float32, the strongest logits."""
+    strength = np.zeros(size, np.float32)
     labels = np.zeros(size, np.int32)
-    for number, mask in enumerate(kept, start=1):
-        wins = mask.logits > best[mask.window]
-        best[mask.window][wins] = mask.logits[wins]
+    for number, mask in enumerate(masks, start=1):
+        wins = mask.logits > strength[mask.window]
+        strength[mask.window][wins] = mask.logits[wins]
         labels[mask.window][wins] = number
-    whole = _whole_pieces(labels, len(kept))
-    numbers = np.unique(whole)
+    return _whole_pieces(labels, len(masks)), strength
+
+
+def _found(labels: np.ndarray, masks: list[Mask], prompts: Prompts, notes: tuple[str, ...]) -> Instances:
+    """Those of the masks, numbered from 1, that are on a map (H, W), with their numbers dense."""
+    numbers = np.unique(labels)
     numbers = numbers[numbers > 0]
-    order = np.zeros(len(kept) + 1, np.int32)
+    order = np.zeros(len(masks) + 1, np.int32)
     order[numbers] = np.arange(1, len(numbers) + 1)
-    chosen = [kept[n - 1] for n in numbers]
+    chosen = [masks[n - 1] for n in numbers]
     return Instances(
-        labels=order[whole],
+        labels=order[labels],
         numbers=np.arange(1, len(chosen) + 1),
         certainty=np.array([m.certainty for m in chosen], np.float32),
         stability=np.array([m.stability for m in chosen], np.float32),
         prompts=prompts,
         prompt=np.array([m.prompt for m in chosen], np.int64),
         origin=("automatic",) * len(chosen),
-        notes=_none_sure(masks, options.certainty),
+        notes=notes,
     )
 
 

@@ -190,10 +190,12 @@ def _decode_rows(sac, embedding, prompts, rows, tile, options) -> Iterator[Mask]
     certainty = ious[:, INSTANCE_MASK].float().clamp(0, 1).cpu().numpy()
     for row, start, window, value in zip(rows, starts, windows, certainty):
         mask = _on_picture(start, window, embedding.size)
-        mask = replace(mask, logits=mask.logits + _others_say(mask, prompts[[row]], embedding, sac, options))
+        asked_by = prompts[[row]]
+        mask = replace(mask, logits=mask.logits + _others_say(mask, asked_by, embedding, sac, options))
         if (mask.logits > 0).sum() * embedding.scale**2 >= SMALLEST:
-            steady = stability(mask.logits)
-            yield replace(_trimmed(mask), certainty=float(value), prompt=int(row), stability=steady)
+            steady, nucleus = stability(mask.logits), _likeness(mask, asked_by, embedding, options)
+            told = {"certainty": float(value) * nucleus, "nucleus": nucleus, "stability": steady}
+            yield replace(_trimmed(mask), prompt=int(row), **told)
 
 
 def _on_pixels(logits: Tensor, origins: np.ndarray, step: float, scale: float) -> tuple[np.ndarray, np.ndarray]:
@@ -240,6 +242,14 @@ def _others_say(mask: Mask, prompts: Prompts, embedding: Embedding, sac: SAC, op
         reach = REACH_BY_HAND * sac.config.diameter / embedding.scale
         say += say_by_hand(say, *np.ogrid[mask.window], prompts, reach)
     return say
+
+
+def _likeness(mask: Mask, prompts: Prompts, embedding: Embedding, options: SegmentOptions) -> float:
+    """`Mask.nucleus` of a mask that one row of prompts asked for."""
+    by_hand = prompts.by_hand is not None and prompts.by_hand.any()
+    if by_hand or not options.adapted:
+        return 1.0
+    return float(embedding.nuclei_map[0][mask.window][mask.logits > 0].mean())
 
 
 def _prior(probability: np.ndarray) -> np.ndarray:

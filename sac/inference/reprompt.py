@@ -26,7 +26,7 @@ from sac.prompts import NEGATIVE, POSITIVE, REACH
 LEAST = 1e-3
 """Logit of a pixel that is inside for another reason than the model's."""
 NOTHING = 0.05
-"""Predicted IoU below which the decoder itself says that nothing is where a user clicked."""
+"""Certainty, here predicted IoU, below which the decoder itself says that nothing is where a user clicked."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,11 +9,11 @@ import numpy as np
 
 from sac.config import SACConfig, SegmentOptions
 from sac.images import Image
-from sac.inference.instances import Instances, Mask, from_mask, merge, smoothed
+from sac.inference.instances import Instances, Mask, from_mask, merge, merge_on
 from sac.inference.predictor import Embedding, decode, decode_semantic, embed
 from sac.inference.scale import estimate_scale
 from sac.model.sac import SAC
-from sac.prompts import Prompts, instance_prompts, semantic_prompts, spread
+from sac.prompts import Prompts, instance_prompts, semantic_prompts
 
 Progress = Callable[[float, str], None]
 
@@ -58,10 +58,10 @@ def answer(sac: SAC, embedding: Embedding, prompts: Prompts, options: SegmentOpt
 
 
 def sorted_out(masks: Sequence[Mask], embedding: Embedding, prompts: Prompts, options: SegmentOptions) -> Instances:
-    """The nuclei among the masks that the prompts' rows asked for: certain enough, each once, grown and smoothed."""
-    found = merge(masks, prompts, embedding.size, options)
-    whole = smoothed(spread(found.labels, embedding.nuclei_map)) if options.adapted else found.labels
-    return replace(found, labels=whole)
+    """The nuclei among the masks that the prompts' rows asked for: certain enough, each once, SAC's grown on its map."""
+    if options.adapted:
+        return merge_on(embedding.nuclei_map, list(masks), prompts, options)
+    return merge(list(masks), prompts, embedding.size, options)
 
 
 def _tile_prompts(embedding: Embedding, options: SegmentOptions) -> Prompts:

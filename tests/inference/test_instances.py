@@ -8,7 +8,7 @@ from scipy import ndimage
 from skimage.measure import perimeter
 
 from sac.config import SegmentOptions
-from sac.inference.instances import Instances, Mask, from_mask, merge, smoothed, stability
+from sac.inference.instances import CORE, Instances, Mask, from_mask, merge, merge_on, smoothed, stability
 from sac.prompts import Prompts
 
 SIZE = (40, 60)
@@ -43,10 +43,10 @@ def test_the_most_certain_duplicate_stays():
     assert np.array_equal(np.argwhere(found.labels)[[0, -1]], [[5, 6], [14, 15]])
 
 
-def test_a_fifth_covered_is_not_yet_a_duplicate():
-    assert len(merged(box(5, 5, 10, 10, 0.9), box(13, 5, 10, 10, 0.8))) == 2  # 20 of 100 pixels taken
-    assert len(merged(box(5, 5, 10, 10, 0.9), box(12, 5, 10, 10, 0.8))) == 1  # 30 of 100
-    assert len(merged(box(5, 5, 10, 10, 0.9), box(12, 5, 10, 10, 0.8), duplicate=1.0)) == 2
+def test_three_tenths_covered_is_not_yet_a_duplicate():
+    assert len(merged(box(5, 5, 10, 10, 0.9), box(12, 5, 10, 10, 0.8))) == 2  # 30 of 100 pixels taken
+    assert len(merged(box(5, 5, 10, 10, 0.9), box(11, 5, 10, 10, 0.8))) == 1  # 40 of 100
+    assert len(merged(box(5, 5, 10, 10, 0.9), box(11, 5, 10, 10, 0.8), duplicate=1.0)) == 2
 
 
 def test_a_shared_pixel_goes_to_the_stronger_logit_not_to_the_surer_mask():
@@ -237,3 +237,65 @@ def test_the_highest_number_is_the_maps(highest):
     labels = np.array([[0, 1], [highest, highest]], np.int32)
     with pytest.raises(ValueError, match=f"numbers up to {max(1, highest)} in the map"):
         Instances(labels, prompts=asked(1), **FACTS)
+
+
+def two_that_touch():
+    """A map (2, 40, 60) of nuclei on columns 5 to 25 and 25 to 45 of rows 5 to 25, the deepest in their middles."""
+    nuclei_map = np.zeros((2, *SIZE))
+    nuclei_map[0, 5:25, 5:45] = 0.9
+    rows, columns = np.ogrid[5:25, 5:45]
+    nearest = np.minimum(abs(columns - 14.5), abs(columns - 34.5))
+    nuclei_map[1, 5:25, 5:45] = 1 - np.maximum(abs(rows - 14.5), nearest) / 10.5
+    return nuclei_map
+
+
+def grown(*masks, least=0.4):
+    options = SegmentOptions(certainty=least)
+    return merge_on(two_that_touch(), list(masks), asked(len(masks)), options)
+
+
+def test_a_mask_grows_over_what_it_left_of_its_nucleus():
+    found = grown(box(8, 8, 14, 14, 0.9, 0, logit=9.0), box(28, 8, 14, 14, 0.8, 1, logit=9.0))
+    assert (found.labels > 0).sum() == pytest.approx(800, abs=20)  # corners are round
+    assert set(found.labels[10:20, 5:25].ravel()) == {1} and set(found.labels[10:20, 25:45].ravel()) == {2}
+
+
+def test_between_two_cores_the_valley_of_the_map_decides():
+    far = box(5, 5, 26, 20, 0.9, 0, logit=CORE / 2)  # reaches six pixels into the neighbour, but is not sure there
+    far.logits[:, :18] = CORE + 1
+    found = grown(far, box(31, 5, 14, 20, 0.8, 1, logit=CORE + 1))
+    assert set(found.labels[10:20, 5:25].ravel()) == {1} and set(found.labels[10:20, 25:45].ravel()) == {2}
+
+
+def test_a_mask_without_a_core_is_its_own():
+    found = grown(box(8, 8, 14, 14, 0.9, 0, logit=CORE / 2), box(28, 8, 14, 14, 0.8, 1, logit=CORE + 1))
+    assert found.prompt.tolist() == [0, 1] and set(found.labels[10:20, 5:25].ravel()) == {1}
+
+
+def test_a_mask_stays_where_the_map_sees_no_nucleus():
+    found = grown(box(50, 28, 8, 8, 0.9, 0, logit=CORE / 2))
+    assert found.labels[30:34, 52:56].all() and not found.labels[:26].any()
+
+
+@pytest.mark.parametrize("nucleus, left", [(0.6, {0}), (0.9, {1})])
+def test_what_is_dropped_is_the_grounds_or_on_tissue_its_neighbours(nucleus, left):
+    kept = box(8, 8, 14, 14, 0.9, 0, logit=9.0)
+    dropped = replace(box(28, 8, 14, 14, 0.3, 1, logit=9.0), nucleus=nucleus)
+    found = grown(kept, dropped)
+    assert found.prompt.tolist() == [0] and found.certainty == pytest.approx([0.9])
+    assert set(found.labels[10:20, 30:43].ravel()) == left and set(found.labels[10:20, 5:25].ravel()) == {1}
+
+
+def test_where_all_are_dropped_nothing_is_found_and_it_is_said():
+    found = grown(replace(box(8, 8, 14, 14, 0.3, 0, logit=9.0), nucleus=0.5))
+    assert not found.labels.any() and len(found) == 0 and "the surest of 1 has 0.30" in found.notes[0]
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_whatever_the_masks_what_has_grown_is_whole_and_numbered(seed):
+    masks = [replace(m, logits=4 * m.logits, nucleus=1 - m.certainty / 2) for m in random_masks(seed)]
+    found = grown(*masks)
+    assert np.unique(found.labels[found.labels > 0]).tolist() == list(range(1, len(found) + 1))
+    assert len(found) and (found.certainty >= 0.4).all()
+    assert found.certainty == pytest.approx([masks[row].certainty for row in found.prompt])
+    assert all(ndimage.label(found.labels == n, np.ones((3, 3)))[1] == 1 for n in found.numbers)

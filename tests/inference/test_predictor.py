@@ -113,6 +113,21 @@ def test_masks_lie_about_their_points(sac, scale):
         assert 0 <= mask.certainty <= 1
 
 
+def test_what_the_generator_doubts_is_less_certain(sac):
+    """Certainty is predicted IoU times the mean probability of nucleus; a user's own point is not doubted, and SAM not asked."""
+    options = SegmentOptions()
+    own = embed(sac, _picture(), 1.0, options)
+    half = replace(own, nuclei_map=own.nuclei_map * [[[0.0]], [[1.0]]] + [[[0.5]], [[0.0]]])  # says nothing: prior 0
+    masks = decode(sac, half, _prompts(), options)
+    hand = replace(_prompts(), by_hand=np.ones((3, 3), bool))
+    clicked = {mask.prompt: mask for mask in decode(sac, half, hand, options)}
+    assert masks and all(mask.nucleus == pytest.approx(0.5) for mask in masks)
+    assert all(mask.nucleus == 1 for mask in clicked.values())
+    assert all(mask.certainty == pytest.approx(clicked[mask.prompt].certainty / 2) for mask in masks)
+    vanilla = decode(sac, half, _prompts(), VANILLA)
+    assert vanilla and all(mask.nucleus == 1 for mask in vanilla)
+
+
 def test_a_prompt_is_answered_alone_as_among_others(sac, embedding):
     """What an edit relies on: only the rows it touched are decoded again."""
     together = decode(sac, embedding, _prompts(), VANILLA)
