@@ -8,13 +8,12 @@ import numpy as np
 from scipy import ndimage
 
 from sac.config import SegmentOptions
-from sac.model.auto_prompt import SAY
 from sac.prompts import Prompts, spread
 
 DUPLICATE = 0.3
 """Share of a mask already taken by more certain ones from which it is the same nucleus again."""
-CORE = SAY
-"""Logit above which a pixel is its mask's for certain: what the generator says alone does not reach it."""
+CORE = 4.0
+"""Logit above which a pixel is its mask's for certain: what the generator says alone, `SAY` at most, does not reach it."""
 TISSUE = 0.8
 """Mean probability of nucleus from which pixels of a mask that is dropped are its neighbours' rather than the ground's."""
 SMALLEST = 12

@@ -9,6 +9,7 @@ from skimage.measure import perimeter
 
 from sac.config import SegmentOptions
 from sac.inference.instances import CORE, Instances, Mask, from_mask, merge, merge_on, smoothed, stability
+from sac.model.auto_prompt import SAY
 from sac.prompts import Prompts
 
 SIZE = (40, 60)
@@ -258,6 +259,10 @@ def test_a_mask_grows_over_what_it_left_of_its_nucleus():
     found = grown(box(8, 8, 14, 14, 0.9, 0, logit=9.0), box(28, 8, 14, 14, 0.8, 1, logit=9.0))
     assert (found.labels > 0).sum() == pytest.approx(800, abs=20)  # corners are round
     assert set(found.labels[10:20, 5:25].ravel()) == {1} and set(found.labels[10:20, 25:45].ravel()) == {2}
+
+
+def test_the_generator_alone_makes_no_core():
+    assert CORE >= SAY
 
 
 def test_between_two_cores_the_valley_of_the_map_decides():
