@@ -26,18 +26,28 @@ CUT = """place => [...document.querySelectorAll(place)].filter(part => {
 """How many of the parts of that kind stick out of their component."""
 
 
-def test_progress_is_told_in_one_row_that_covers_nothing(stage):
-    stage.tab.click("#sac-example-2")
+def never_seen(path, seed):
+    """A picture that the server has not embedded for another test: so work takes its time, and tells how far it is."""
+    noise = np.random.default_rng(seed).integers(0, 60, (900, 900), np.uint8)
+    noise[100:120, 100:120] = 250
+    tifffile.imwrite(path, noise)
+    return path
+
+
+def test_progress_is_told_in_one_row_that_covers_nothing(stage, tmp_path):
+    stage.open(never_seen(tmp_path / "noise.tif", 1))
+    stage.tab.click("#sac-segment")
     busy = stage.tab.wait_for_function(BUSY, timeout=90_000).json_value()
     assert busy["elsewhere"] == []
     assert busy["from"] <= busy["row"]["top"] and busy["row"]["bottom"] <= busy["to"]
     stage.tab.wait_for_selector("#sac-progress > .wrap", state="hidden", timeout=90_000)
 
 
-def test_progress_stays_in_sight_when_the_page_is_scrolled(open_page):
+def test_progress_stays_in_sight_when_the_page_is_scrolled(open_page, tmp_path):
     stage = open_page()
     stage.tab.set_viewport_size({"width": 390, "height": 844})
-    stage.tab.click("#sac-example-2")
+    stage.open(never_seen(tmp_path / "noise.tif", 2))
+    stage.tab.click("#sac-segment")
     stage.tab.wait_for_function(BUSY, timeout=90_000)
     stage.tab.evaluate("document.querySelector('#sac-canvas').scrollIntoView()")
     assert stage.tab.locator("#sac-progress").bounding_box()["y"] == 0
