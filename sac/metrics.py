@@ -15,6 +15,9 @@ from scipy.sparse.csgraph import maximum_bipartite_matching
 THRESHOLDS = np.arange(50, 100, 5) / 100
 """IoU from which a pair counts as found, for mSA."""
 
+FIGURES = ("dice", "iou", "aji", "pq", "f1", "msa")
+"""The scores that people are shown, of all in `Scores`: AP@.5 says no more than F1."""
+
 
 @dataclass(frozen=True)
 class Scores:

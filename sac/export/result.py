@@ -25,13 +25,15 @@ BY_USER = "as the user says"
 class Result:
     """One segmented image, and what it was made with: all that an export says.
 
-    What several files need (ranks, outlines, measurements) is worked out once, when it is first asked for.
+    What several files need (ranks, outlines, measurements) is worked out once, when it is first asked for. truth (H, W):
+    the ground truth that its user has for it, if any.
     """
 
     image: Image
     found: Instances
     model: str
     options: SegmentOptions
+    truth: np.ndarray | None = None
 
     def about(self) -> dict[str, Any]:
         """Model, settings, software and notes, as every export carries them; `place` where it is part of a file."""

@@ -13,6 +13,7 @@ from sac.export.measurements import rounded, significant
 from sac.export.result import Result
 from sac.export.text import to_csv
 from sac.inference.instances import ORIGINS
+from sac.metrics import FIGURES, score
 
 FIRST = (
     "nucleus", "x_px", "y_px", "area_px", "perimeter_px", "major_axis_px", "minor_axis_px", "orientation_deg",
@@ -64,8 +65,18 @@ def summary(result: Result) -> dict[str, Any]:
         "width_px": width,
         "height_px": height,
         "micrometres_per_pixel": microns,
+        **_scored(result),
         **{name: text for name, text in _made_with(result).items() if name != "image"},
     }
+
+
+def _scored(result: Result) -> dict[str, float | int]:
+    """How well it agrees with its ground truth, where there is one: the figures that the page shows."""
+    if result.truth is None:
+        return {}
+    scores = score(result.truth, result.found.labels).to_json()
+    nuclei = len(np.unique(result.truth[result.truth > 0]))
+    return {"ground_truth_nuclei": nuclei, **{name: round(float(scores[name]), 6) for name in FIGURES}}
 
 
 def _spread(name: str, values: list[float]) -> dict[str, float | None]:

@@ -128,4 +128,4 @@ class Picture:
             raise ImageError(PREVIEW)
         if self.session is None:
             raise ImageError(f"{self.image.name} is not segmented yet: press Segment first.")
-        return Result(self.image, self.session.instances(), title(self.shown[0]), self.session.options)
+        return Result(self.image, self.session.instances(), title(self.shown[0]), self.session.options, self.truth)

@@ -22,7 +22,7 @@ from sac.inference.predictor import Embedding, embed_by_vanilla
 from sac.inference.reprompt import Embedded
 from sac.inference.segment import Progress, embed_image, segment, segment_embedded
 from sac.inference.session import Session
-from sac.metrics import Mistakes, score
+from sac.metrics import FIGURES, Mistakes, score
 from sac.model.sac import SAC
 from sac.ui import gpu
 from sac.ui.models import ON_HUB, name_of, place, preferred, title
@@ -136,9 +136,6 @@ def rival(picture: Picture, method: str, progress: Progress = silent) -> np.ndar
         found = done(compare.vanilla, model, _by_vanilla(picture, model, own), prompts, session.options)
     picture.rivals[method] = found
     return found
-
-
-FIGURES = ("dice", "iou", "aji", "pq", "f1", "msa")
 
 
 def figures(picture: Picture) -> list[dict[str, Any]]:

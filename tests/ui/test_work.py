@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import io
 import shutil
 from dataclasses import replace
 
 import numpy as np
 import orjson
+import pandas as pd
 import pytest
 import torch
 
 from sac import hub
 from sac.config import LIMITS, SegmentOptions
 from sac.errors import CheckpointError, OptionError
+from sac.export import summary_csv
 from sac.images import Image
 from sac.inference.cache import Cache
 from sac.inference.compare import RIVALS
@@ -20,7 +23,7 @@ from sac.inference.instances import from_mask
 from sac.inference.reprompt import clicked
 from sac.inference.segment import segment
 from sac.inference.session import Session
-from sac.metrics import Mistakes
+from sac.metrics import FIGURES, Mistakes
 from sac.prompts import Prompts
 from sac.ui import models, work
 from sac.ui.examples import generated_field, stained_tissue
@@ -77,7 +80,7 @@ def test_without_truth_rivals_are_scored_against_the_work_shown():
     assert (vanilla["method"], vanilla["nuclei"]) == (RIVALS["vanilla"], 1)
     assert vanilla["dice"] == pytest.approx(100 / 200) and vanilla["iou"] == pytest.approx(50 / 150)
     assert generator["method"] == RIVALS["generator"]
-    assert [generator[name] for name in work.FIGURES] == [1] * 6
+    assert [generator[name] for name in FIGURES] == [1] * 6
 
 
 def test_with_truth_all_are_scored_against_it():
@@ -85,7 +88,14 @@ def test_with_truth_all_are_scored_against_it():
     picture.truth, picture.rivals = moved(5, 9), {"everything": moved(5, 2)}
     own, everything = work.figures(picture)
     assert own["dice"] == pytest.approx(100 / 200) and own["f1"] == 0
-    assert [everything[name] for name in work.FIGURES] == [1] * 6
+    assert [everything[name] for name in FIGURES] == [1] * 6
+    (exported,) = pd.read_csv(io.BytesIO(summary_csv(picture.result()))).to_dict("records")
+    assert exported["ground_truth_nuclei"] == 1
+    assert [exported[name] for name in FIGURES] == pytest.approx([own[name] for name in FIGURES], abs=1e-6)
+
+
+def test_without_truth_no_scores_are_exported():
+    assert not {"ground_truth_nuclei", *FIGURES} & set(pd.read_csv(io.BytesIO(summary_csv(judged().result()))))
 
 
 def test_nuclei_are_counted_by_distinct_numbers():
