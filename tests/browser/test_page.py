@@ -141,7 +141,10 @@ def test_the_least_certain_are_walked_and_counted(stage):
     before = uncertain_left(stage)
     assert before > 0
     stage.tab.click("#sac-next-uncertain")
-    assert "Nucleus" in stage.tab.inner_text(".sac-selected")
+    told = stage.tab.inner_text(".sac-selected")
+    certainty, stability = (float(re.search(rf"{word} ([\d.]+)", told)[1]) for word in ("certainty", "stability"))
+    least = re.search(r"below ([\d.]+\d)", stage.tab.get_attribute("#sac-next-uncertain", "title"))[1]
+    assert certainty * stability < float(least) + 0.01  # two digits are told
     stage.push("sac-accept")
     assert uncertain_left(stage) == before - 1
 
