@@ -146,7 +146,7 @@ class Cases:
         with schema.writing(self.path) as database:
             case = self._created(database, owner, name, work, content, "")
             for c in comments:
-                _pin(database, case.id, c.x, c.y, c.text, c.author, c.at, c.done)
+                _pin(database, case.id, c)
         return case
 
     def link(self, case: str, who: Who, level: Level, days: int, note: str = "") -> tuple[LinkFacts, str]:
@@ -193,7 +193,7 @@ class Cases:
         with schema.writing(self.path) as database:
             rights.level_of(database, case, who, "edit")
             most = LIMITS.comments - (LIMITS.comments // 5 if isinstance(who, Link) else 0)  # the owner shall have room
-            return _pin(database, case, x, y, text, signed(who, author), time.time(), False, most)
+            return _pin(database, case, Comment(0, x, y, text, signed(who, author), time.time(), False), most)
 
     def settle(self, case: str, who: Who, comment: int, done: bool) -> None:
         """Marks a comment as dealt with, or not."""
@@ -270,13 +270,12 @@ def _default() -> Path:
     return folder
 
 
-def _pin(
-    database, case: str, x: float, y: float, text: str, author: str, at: float, done: bool, most: int = LIMITS.comments
-) -> Comment:
+def _pin(database: sqlite3.Connection, case: str, told: Comment, most: int = LIMITS.comments) -> Comment:
+    """The comment as it is kept, cleaned, with the number that it gets here. most: comments that a case may have."""
     (count,) = database.execute("SELECT count(*) FROM comments WHERE case_id = ?", (case,)).fetchone()
     if count >= most:
         raise CaseError(f"The case has {count} comments, the most there may be: take some off first.")
-    values = (case, x, y, cleaned(text).strip(), in_line(author, 60), at, done)
+    values = (case, told.x, told.y, cleaned(told.text).strip(), in_line(told.author, 60), told.at, told.done)
     added = """INSERT INTO comments (case_id, x, y, text, author, at, done) VALUES (?, ?, ?, ?, ?, ?, ?)
         RETURNING id, x, y, text, author, at, done"""
     return _comment(database.execute(added, values).fetchone())
