@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import gzip
+import time
 import zlib
 from pathlib import Path
 
@@ -234,6 +235,9 @@ def test_large_pictures_travel_as_jpeg(canvas):
     assert picture.format == "JPEG" and picture.size == (2000, 2001)
 
 
-def test_equal_content_is_one_file(canvas, seated):
-    one, other = (sent(canvas.full(seated())) for _ in range(2))
+def test_equal_content_is_one_file_whenever_it_is_sent(canvas, seated, monkeypatch):
+    one = sent(canvas.full(seated()))
+    later = time.time() + 5
+    monkeypatch.setattr(time, "time", lambda: later)
+    other = sent(canvas.full(seated()))
     assert one["image"]["path"] == other["image"]["path"] and one["labels"]["path"] == other["labels"]["path"]

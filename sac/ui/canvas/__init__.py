@@ -116,8 +116,9 @@ class SegCanvas(gr.HTML):
         return FileData(path=path, orig_name=name).model_dump()
 
     def label_file(self, labels: np.ndarray, inline: bool = False) -> Value:
-        """Little-endian uint32, row by row, gzipped: what the canvas reads back to the last number."""
-        return self.file(gzip.compress(labels.astype("<u4").tobytes(), compresslevel=1), "labels.gz", inline)
+        """Little-endian uint32, row by row, gzipped without the time: what the canvas reads back to the last number."""
+        packed = gzip.compress(labels.astype("<u4").tobytes(), compresslevel=1, mtime=0)
+        return self.file(packed, "labels.gz", inline)
 
 
 def strip(desk: Desk) -> list[Value]:
