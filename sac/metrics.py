@@ -34,6 +34,10 @@ class Scores:
     def to_json(self) -> dict[str, float]:
         return asdict(self)
 
+    def shown(self) -> dict[str, float]:
+        """Those of `FIGURES`."""
+        return {name: float(getattr(self, name)) for name in FIGURES}
+
 
 def score(truth: np.ndarray, found: np.ndarray) -> Scores:
     """Every score of `found` against `truth`. Raises ValueError where their sizes differ."""

@@ -13,7 +13,7 @@ from sac.export.measurements import rounded, significant
 from sac.export.result import Result
 from sac.export.text import to_csv
 from sac.inference.instances import ORIGINS
-from sac.metrics import FIGURES, score
+from sac.metrics import score
 
 FIRST = (
     "nucleus", "x_px", "y_px", "area_px", "perimeter_px", "major_axis_px", "minor_axis_px", "orientation_deg",
@@ -74,9 +74,9 @@ def _scored(result: Result) -> dict[str, float | int]:
     """How well it agrees with its ground truth, where there is one: the figures that the page shows."""
     if result.truth is None:
         return {}
-    scores = score(result.truth, result.found.labels).to_json()
+    shown = score(result.truth, result.found.labels).shown()
     nuclei = len(np.unique(result.truth[result.truth > 0]))
-    return {"ground_truth_nuclei": nuclei, **{name: round(float(scores[name]), 6) for name in FIGURES}}
+    return {"ground_truth_nuclei": nuclei, **{name: round(value, 6) for name, value in shown.items()}}
 
 
 def _spread(name: str, values: list[float]) -> dict[str, float | None]:

@@ -22,7 +22,7 @@ from sac.inference.predictor import Embedding, embed_by_vanilla
 from sac.inference.reprompt import Embedded
 from sac.inference.segment import Progress, embed_image, segment, segment_embedded
 from sac.inference.session import Session
-from sac.metrics import FIGURES, Mistakes, score
+from sac.metrics import Mistakes, score
 from sac.model.sac import SAC
 from sac.ui import gpu
 from sac.ui.models import ON_HUB, name_of, place, preferred, title
@@ -150,8 +150,7 @@ def figures(picture: Picture) -> list[dict[str, Any]]:
     for name, labels in rows.items():
         told = {"method": name, "nuclei": len(np.unique(labels[labels > 0]))}
         if labels is not against:
-            scores = score(against, labels).to_json()
-            told |= {k: float(scores[k]) for k in FIGURES}
+            told |= score(against, labels).shown()
         table.append(told)
     return table
 

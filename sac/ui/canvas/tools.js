@@ -188,6 +188,8 @@ function look(px, py) {
   if (n !== under) { under = n; draw(false) }
 }
 
+button('next-uncertain').title = `Go to the least certain nucleus (N). Uncertain: certainty × stability below ${DOUBT}.`
+
 function review(acceptFirst) {
   const mine = chosen.at(-1)
   if (acceptFirst && shown?.nuclei?.[mine]) {

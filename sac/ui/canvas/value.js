@@ -148,7 +148,6 @@ function refresh(rev) {
   button('compare').setAttribute('aria-pressed', !!rival)
   button('compare').textContent = rival ? 'End comparison' : 'Compare'
   wipe.hidden = !rival
-  button('next-uncertain').title = `Go to the least certain nucleus (N). Uncertain: certainty × stability below ${DOUBT}.`
   button('next-uncertain').textContent = open ? `Next uncertain · ${open} left` : 'Next uncertain'
   element.querySelector('[data-layer=truth]').hidden = element.querySelector('.sac-key').hidden = !shown?.truth
   showSelected()
