@@ -18,7 +18,7 @@ from training.prompting import Frame, decoding_losses, pixel_windows, token_prom
 
 MAP_SHARE = 0.9
 """Share of steps in which the decoder sees the generator's map, as it does at work."""
-PARTS = (Part("sac.generator."), Part(".lora_", pace=5.0))
+PARTS = (Part("sac.generator."), Part(".lora_", pace=5.0, whole=False))
 """Of a NucleiLesson. LoRA is what the generator's loss and the masks' both teach, and its matrices are small: B begins with
 zeros, and at the others' learning rate it is far from done when they are (Hayou et al. 2024, LoRA+, arXiv 2402.12354)."""
 SEMANTIC_SHARE = 0.35

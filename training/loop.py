@@ -15,6 +15,7 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import DataLoaderConfiguration, DistributedDataParallelKwargs, broadcast_object_list, set_seed
 from safetensors.torch import load_file
+from timm.optim import Muon
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset, Subset
 from tqdm import tqdm
@@ -26,12 +27,15 @@ from training.places import LOG, STATE
 
 KEPT_STATES = 2
 GRADIENT_NORM = 1.0
+MATRICES = 5.0
+"""How many times as fast as biases and norms matrices learn: `Schedule.rate` is what AdamW takes for those, and Muon's
+update of a matrix has the size of AdamW's, but one direction of it does not drown the others, and so it may be larger."""
 OTHER_TRAINING = "the saved state is of another training; begin anew, without resuming"
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """How long and how fast: steps of `batch` crops, AdamW at `learning_rate`, warm-up, then a cosine to zero."""
+    """How long and how fast: steps of `batch` crops at `learning_rate`, warm-up, then a cosine to zero."""
 
     steps: int = 1000
     batch: int = 6
@@ -51,10 +55,14 @@ class Schedule:
 
 @dataclass(frozen=True)
 class Part:
-    """Weights with `word` in their names: their gradients are clipped by themselves, they learn `pace` times as fast."""
+    """Weights with `word` in their names: their gradients are clipped by themselves, they learn `pace` times as fast.
+
+    whole: whether a weight with rows and columns is a matrix by itself; False for factors of one, which AdamW takes.
+    """
 
     word: str
     pace: float = 1.0
+    whole: bool = True
 
 
 @dataclass(frozen=True)
@@ -74,13 +82,17 @@ class Course:
 
     @property
     def groups(self) -> list[dict[str, Any]]:
-        """Weights that learn, as AdamW takes them: "params" of each part, and its "pace"."""
+        """Weights that learn, as `optimizer_of` takes them: "params" of each part, its "pace", and who takes them."""
         parts = (*self.parts, Part(""))
         learnt: list[list[nn.Parameter]] = [[] for _ in parts]
         for name, weight in self.lesson.named_parameters():
             if weight.requires_grad:
                 learnt[next(n for n, part in enumerate(parts) if part.word in name)].append(weight)
-        return [{"params": weights, "pace": part.pace} for part, weights in zip(parts, learnt) if weights]
+        return [
+            {"params": weights, "pace": part.pace, "use_fallback": not part.whole}
+            for part, weights in zip(parts, learnt)
+            if weights
+        ]
 
 
 class Watcher:
@@ -132,12 +144,14 @@ def run(accelerator: Accelerator, course: Course, resume: bool, watcher: Watcher
             f"take a multiple of {accelerator.num_processes}"
         )
     out.mkdir(parents=True, exist_ok=True)
-    optimizer = torch.optim.AdamW(course.groups, lr=schedule.learning_rate, weight_decay=0.01)
-    model, optimizer = accelerator.prepare(course.lesson, optimizer)
+    model, optimizer = accelerator.prepare(course.lesson, optimizer_of(course.groups, schedule.learning_rate))
     learner = _Learner(accelerator, model, optimizer, schedule)
     _save_what_changes(accelerator)
     accelerator.register_for_checkpointing(watcher)
+    begun = [dict(group) for group in optimizer.param_groups]
     first = _load_state(accelerator, out) if resume else _clear_states(accelerator, out)
+    for group, whole in zip(optimizer.param_groups, begun):  # a state that AdamW saved has not all that Muon goes by
+        group |= whole | group
     if first == 0 and accelerator.is_main_process:
         _log(out, {"step": 0, **watcher.begins(course.lesson)})
     loader = accelerator.prepare(_loader(course, first))
@@ -160,6 +174,14 @@ def run(accelerator: Accelerator, course: Course, resume: bool, watcher: Watcher
     return verdict or "done"
 
 
+def optimizer_of(groups: list[dict[str, Any]], rate: float) -> Muon:
+    """Muon (Jordan et al. 2024, kellerjordan.github.io/posts/muon) for matrices and convolutions, AdamW for all else.
+
+    Its updates are scaled as in Liu et al. 2025, arXiv 2502.16982, section 2.2.
+    """
+    return Muon(groups, lr=MATRICES * rate, fallback_lr_scale=1 / MATRICES, weight_decay=0.01, nesterov=True)
+
+
 def _loader(course: Course, first: int) -> DataLoader:
     batch = course.schedule.batch
     rows = range(first * batch, course.schedule.steps * batch)
@@ -179,7 +201,7 @@ class _Learner:
         """One step, the first being 0. Returns the losses; raises TrainingError where one, or a gradient, is not finite."""
         for group in self.optimizer.param_groups:
             pace = group.get("pace", 1.0)  # a state that was saved before there were parts has none
-            group["lr"] = pace * self.schedule.rate(step)
+            group["lr"] = MATRICES * pace * self.schedule.rate(step)
         losses: dict[str, Tensor] = self.model(batch, step)
         total = sum(losses.values())
         self._check_finite("loss", self.accelerator.reduce(total.detach()), step)

@@ -20,6 +20,7 @@ from torch import nn
 from torch.utils.data import Dataset
 
 from sac.errors import TrainingError
+from training import loop
 from training.disk import FULL
 from training.loop import KEPT_STATES, Course, Part, Schedule, Watcher, make_accelerator, run
 
@@ -166,6 +167,30 @@ def test_a_state_from_before_there_were_paces_is_gone_on_with(tmp_path, uninterr
     assert [group.pop("pace") for group in state["param_groups"]] == [1.0]
     torch.save(state, newest)
     assert same(train(tmp_path, Lesson(99), resume=True), uninterrupted)
+
+
+def test_a_state_that_adamw_saved_is_gone_on_with(tmp_path, monkeypatch, uninterrupted):
+    with monkeypatch.context() as before, pytest.raises(Interrupted):
+        before.setattr(loop, "optimizer_of", lambda groups, rate: torch.optim.AdamW(groups, lr=rate, weight_decay=0.01))
+        train(tmp_path, Lesson(0, interrupt_at(5)), resume=False)
+    lesson = Lesson(99)
+    resumed = train(tmp_path, lesson, resume=True)
+    assert [step for step, _ in lesson.seen] == [4, 5, 6]
+    assert all(value.isfinite().all() for value in resumed.values()) and not same(resumed, uninterrupted)
+
+
+def test_matrices_and_all_else_learn_at_their_own_rates():
+    matrix, filters, bias = (nn.Parameter(torch.ones(shape)) for shape in ((8, 6), (8, 3, 3, 3), (8,)))
+    optimizer = loop.optimizer_of([{"params": [matrix, filters, bias]}], rate=0.01)
+    generator = torch.Generator().manual_seed(0)
+    for weight in (matrix, filters, bias):
+        weight.grad = torch.randn(weight.shape, generator=generator)
+    optimizer.step()
+    for weight in (matrix, filters):  # every direction is as long as any other, as long as AdamW would make them all
+        update = (1 - loop.MATRICES * 1e-4 - weight.detach()).flatten(1)
+        lengths = torch.linalg.svdvals(update) / (loop.MATRICES * 0.01 * 0.2 * max(update.shape) ** 0.5)
+        assert ((0.6 < lengths) & (lengths < 1.3)).all(), lengths
+    assert (bias - 1).abs().max() < 3 * 0.01
 
 
 def test_a_state_of_other_parts_is_not_gone_on_with(tmp_path):

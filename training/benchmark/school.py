@@ -56,7 +56,7 @@ class Lessons:
         begun = {"base": base, "heads": hub.sha256(hub.START) if student.scenes else ""}
         zoom = {"diameter": self.ground.zoom.diameter, "own": self.ground.zoom.own}
         shown = [self.ground.digest, self.ground.changes, zoom]
-        told = [asdict(student), self.budget.to_json(), self.seed, shown, begun]
+        told = [asdict(student), self.budget.to_json(), self.seed, shown, begun, "Muon"]
         digest = hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
         return self.out / "trained" / self.ground.name / f"{student.name}-{self.seed}-{digest[:8]}"
 
