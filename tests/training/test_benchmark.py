@@ -86,6 +86,17 @@ def test_nuclei_of_stained_tissue_are_its_haematoxylin():
     assert ((found > 0) == inside).mean() > 0.9 and found.max() == 36
 
 
+def test_means_are_told_by_the_look_of_the_pictures_where_looks_differ(folder, tmp_path, capsys):
+    arguments = ["benchmark", "--data", str(folder), "--methods", "otsu", "--out", str(tmp_path / "out")]
+    assert main(arguments) == 0 and "By the look" not in capsys.readouterr().out
+    path = folder / "images" / "1.png"
+    Image.fromarray(255 - np.array(Image.open(path))).save(path)
+    assert main(arguments) == 0 and "By the look" in capsys.readouterr().out
+    images, looks = (pd.read_csv(tmp_path / "out" / f"{name}.csv") for name in ("images", "looks"))
+    assert looks["look"].tolist() == images["look"].tolist() == ["grey, dark", "grey, bright"]
+    assert looks["images"].tolist() == [1, 1] and looks["msa"].tolist() == images["msa"].round(4).tolist()
+
+
 def test_names_choose_images(folder, tmp_path):
     (tmp_path / "names.txt").write_text("1\n")
     arguments = ["benchmark", "--data", str(folder), "--methods", "otsu", "--out", str(tmp_path / "out")]

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from pandas.api.typing import DataFrameGroupBy
 from tqdm import tqdm
 
 from sac import hub
@@ -18,10 +19,14 @@ from training.baselines.subject import Subject
 from training.benchmark.scores import scores
 from training.benchmark.tables import GLAND_SCORES, SCORES
 from training.datasets.folder import find_pairs, load_all
+from training.datasets.gather import Facts
 
 
 def run(parsed: argparse.Namespace) -> None:
-    """Writes images.csv (a row per image and method), table.csv, table.md and plots to --out."""
+    """Writes images.csv (a row per image and method), table.csv, looks.csv, table.md and plots to --out.
+
+    looks.csv has means over the images of each look, grey or coloured, dark or bright: table.md, too, where they differ.
+    """
     unknown = [m for m in parsed.methods if m not in METHODS]
     if unknown:
         raise OptionError(f"unknown method {unknown[0]!r}; known are {', '.join(METHODS)}")
@@ -33,12 +38,23 @@ def run(parsed: argparse.Namespace) -> None:
     rows = [row for folder, model in zip(parsed.data, models) for row in _measure(folder, model, parsed, names)]
     images = pd.DataFrame(rows)
     figures = [name for name in (*SCORES, *GLAND_SCORES, "seconds") if name in images]
-    table = images.groupby(["data", "model", "method"], sort=False)[figures].mean().round(4).reset_index()
-    images.to_csv(parsed.out / "images.csv", index=False)
-    table.to_csv(parsed.out / "table.csv", index=False)
-    (parsed.out / "table.md").write_text(_markdown(table))
+    each = ["data", "model", "method"]
+    table, looks = (_means(images.groupby(by, sort=False), figures) for by in (each, [*each, "look"]))
+    for name, frame in (("images", images), ("table", table), ("looks", looks)):
+        frame.to_csv(parsed.out / f"{name}.csv", index=False)
     _plot(table, parsed.out / "table.png")
-    sys.stdout.write(_markdown(table))
+    told = f"`{shlex.join(['python', '-m', 'training', *sys.argv[1:]])}`\n\n{_markdown(table)}"
+    if images["look"].nunique() > 1:
+        told += f"\nBy the look of the pictures:\n\n{_markdown(looks)}"
+    (parsed.out / "table.md").write_text(told)
+    sys.stdout.write(told)
+
+
+def _means(groups: DataFrameGroupBy, figures: list[str]) -> pd.DataFrame:
+    """A row per group: how many images are in it, and the means of their figures."""
+    means = groups[figures].mean().round(4)
+    means.insert(0, "images", groups.size())
+    return means.reset_index()
 
 
 def _names(path: Path, folders: list[Path]) -> set[str]:
@@ -56,21 +72,20 @@ def _measure(folder: Path, model: str, parsed: argparse.Namespace, names: set[st
     name = f"{folder.resolve().parent.name}/{folder.name}"
     rows = []
     for sample in tqdm(load_all(pairs), desc=name, total=len(pairs), mininterval=2):
-        subject = Subject(sac, sample.image)
+        subject, look = Subject(sac, sample.image), Facts.of(sample).look
         for method in parsed.methods:
             found, seconds = subject.timed(METHODS[method])
-            told = {"data": name, "model": model, "method": method, "image": sample.name}
+            told = {"data": name, "model": model, "method": method, "image": sample.name, "look": look}
             rows.append(told | scores(sample.labels, found, parsed.glands) | {"seconds": seconds})
     return rows
 
 
 def _markdown(table: pd.DataFrame) -> str:
-    """The table with the command that made it."""
     head = "| " + " | ".join(table.columns) + " |\n|" + "---|" * len(table.columns) + "\n"
     lines = (
         "| " + " | ".join(f"{v:.3f}" if isinstance(v, float) else str(v) for v in row) + " |\n" for row in table.values
     )
-    return f"`{shlex.join(['python', '-m', 'training', *sys.argv[1:]])}`\n\n{head}{''.join(lines)}"
+    return head + "".join(lines)
 
 
 def _plot(table: pd.DataFrame, path: Path) -> None:

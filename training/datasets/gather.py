@@ -73,6 +73,11 @@ class Facts:
         """Samples of one kind are drawn alike: by source, colour and brightness."""
         return self.source, self.coloured, self.bright
 
+    @property
+    def look(self) -> str:
+        """Colour and brightness in words."""
+        return f"{'coloured' if self.coloured else 'grey'}, {'bright' if self.bright else 'dark'}"
+
 
 @dataclass(frozen=True)
 class Survey:
@@ -116,19 +121,15 @@ def _problems(survey: Survey) -> Iterable[str]:
     twice = len(facts) - len({f.digest for f in facts})
     if twice:
         yield f"{counted(twice)} came twice; equal images may stand on both sides of the validation split."
-    kinds = {(f.coloured, f.bright) for f in facts if f.nuclei}
-    if len(kinds) == 1 and len(facts) > 1:
-        yield f"All images look alike ({_look(*kinds.pop())}): on others the adapter may be worse than before."
+    looks = {f.look for f in facts if f.nuclei}
+    if len(looks) == 1 and len(facts) > 1:
+        yield f"All images look alike ({looks.pop()}): on others the adapter may be worse than before."
     if 0 < survey.nuclei < FEW:
         yield f"There are only {survey.nuclei} nuclei in all; some hundred teach more."
 
 
 def counted(count: int) -> str:
     return "1 image" if count == 1 else f"{count} images"
-
-
-def _look(coloured: bool, bright: bool) -> str:
-    return f"{'coloured' if coloured else 'grey'}, {'bright' if bright else 'dark'}"
 
 
 class TrainingSet:
