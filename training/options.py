@@ -24,6 +24,7 @@ class FitOptions:
     prompts: int = 10
     """Prompts per crop."""
     learning_rate: float = 1e-3
+    """Of biases and norms; matrices and convolutions, which Muon takes, and LoRA learn five times as fast."""
     generator_steps: int = -1
     """First steps, in which the generator learns alone, as its map teaches the decoder little before. -1: a tenth of all
     for a fresh SAC, 50 at most; none for one that can already find nuclei."""

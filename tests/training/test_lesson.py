@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
-from torch.utils.data import default_collate
+from torch.utils.data import Dataset, default_collate
 
 from training.augment import Zoom
 from training.crops import POOL, Crops
 from training.datasets.division import Pieces, divide
 from training.datasets.gather import gather
 from training.datasets.sample import Sample
-from training.lesson import NucleiLesson
+from training.lesson import PARTS, NucleiLesson
+from training.loop import Course, Schedule, optimizer_of
 from training.options import FitOptions
 
 
@@ -45,6 +48,20 @@ def test_lora_learns_what_the_generator_needs_to_see(new_sac, two):
         return any("lora_B" in name and w.grad is not None and w.grad.any() for name, w in sac.named_parameters())
 
     assert taught(alone=0) and not taught(alone=2)
+
+
+def test_lora_is_left_to_adamw_and_matrices_to_muon(new_sac, two):
+    lesson = NucleiLesson(new_sac(), alone=0)
+    optimizer = optimizer_of(Course(lesson, Dataset(), Schedule(), Path(), PARTS).groups, rate=1e-3)
+    sum(lesson(batch(lesson.sac, two), 0).values()).backward()
+    optimizer.step()
+    by_muon = {name for name, w in lesson.named_parameters() if "momentum_buffer" in optimizer.state.get(w, {})}
+    by_adamw = {name for name, w in lesson.named_parameters() if "exp_avg" in optimizer.state.get(w, {})}
+    assert by_muon and by_adamw and not by_muon & by_adamw
+    assert all(("lora_" in name) <= (name in by_adamw) for name in by_muon | by_adamw)
+    assert {"sac.generator.down.0.2.weight", "sac.mask_decoder.transformer.layers.0.mlp.lin1.weight"} <= by_muon
+    assert all(w.ndim == 1 or "lora_" in name or 1 in w.shape or min(w.shape[0], w[0].numel()) < 4
+               for name, w in lesson.named_parameters() if name in by_adamw)  # fmt: skip
 
 
 def test_some_steps_decode_all_nuclei_at_once(sac, two):
