@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import re
-import shutil
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +12,6 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 from accelerate.utils import DataLoaderConfiguration, DistributedDataParallelKwargs, broadcast_object_list, set_seed
-from safetensors.torch import load_file
 from timm.optim import Muon
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset, Subset
@@ -22,15 +19,14 @@ from tqdm import tqdm
 
 from sac.errors import TrainingError
 from sac.model.sac import fast_dtype
-from training.disk import room, sync, written_whole
-from training.places import LOG, STATE
+from training.disk import room
+from training.places import LOG
+from training.states import clear_states, load_state, save_state, save_what_changes
 
-KEPT_STATES = 2
 GRADIENT_NORM = 1.0
 MATRICES = 5.0
-"""How many times as fast as biases and norms matrices learn: `Schedule.rate` is what AdamW takes for those, and Muon's
-update of a matrix has the size of AdamW's, but one direction of it does not drown the others, and so it may be larger."""
-OTHER_TRAINING = "the saved state is of another training; begin anew, without resuming"
+"""How many times as fast as biases and norms matrices learn: `Schedule.rate` is theirs. Muon's update of a matrix has the
+size of AdamW's, but no direction of it drowns the others, and so it may be larger."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +53,7 @@ class Schedule:
 class Part:
     """Weights with `word` in their names: their gradients are clipped by themselves, they learn `pace` times as fast.
 
-    whole: whether a weight with rows and columns is a matrix by itself; False for factors of one, which AdamW takes.
+    whole: whether a weight with rows and columns is a matrix by itself; False for factors of one, which NAdamW takes.
     """
 
     word: str
@@ -146,12 +142,9 @@ def run(accelerator: Accelerator, course: Course, resume: bool, watcher: Watcher
     out.mkdir(parents=True, exist_ok=True)
     model, optimizer = accelerator.prepare(course.lesson, optimizer_of(course.groups, schedule.learning_rate))
     learner = _Learner(accelerator, model, optimizer, schedule)
-    _save_what_changes(accelerator)
+    save_what_changes(accelerator)
     accelerator.register_for_checkpointing(watcher)
-    begun = [dict(group) for group in optimizer.param_groups]
-    first = _load_state(accelerator, out) if resume else _clear_states(accelerator, out)
-    for group, whole in zip(optimizer.param_groups, begun):  # a state that AdamW saved has not all that Muon goes by
-        group |= whole | group
+    first = load_state(accelerator, optimizer, out) if resume else clear_states(accelerator, out)
     if first == 0 and accelerator.is_main_process:
         _log(out, {"step": 0, **watcher.begins(course.lesson)})
     loader = accelerator.prepare(_loader(course, first))
@@ -167,7 +160,7 @@ def run(accelerator: Accelerator, course: Course, resume: bool, watcher: Watcher
             _log(out, {"step": step, "at": round(time.time(), 2), **rounded, **watcher.after(step, course.lesson)})
         verdict = _agreed(accelerator, watcher)
         if step % schedule.save_every == 0 or step == schedule.steps or verdict in ("enough", "pause"):
-            _save_state(accelerator, out, step)
+            save_state(accelerator, out, step)
         if verdict:
             break
     bar.close()
@@ -175,9 +168,9 @@ def run(accelerator: Accelerator, course: Course, resume: bool, watcher: Watcher
 
 
 def optimizer_of(groups: list[dict[str, Any]], rate: float) -> Muon:
-    """Muon (Jordan et al. 2024, kellerjordan.github.io/posts/muon) for matrices and convolutions, AdamW for all else.
+    """Muon (Jordan et al. 2024, kellerjordan.github.io/posts/muon) for matrices and convolutions, NAdamW for all else.
 
-    Its updates are scaled as in Liu et al. 2025, arXiv 2502.16982, section 2.2.
+    Muon's updates are scaled as in Liu et al. 2025, arXiv 2502.16982, section 2.2; both have Nesterov's momentum.
     """
     return Muon(groups, lr=MATRICES * rate, fallback_lr_scale=1 / MATRICES, weight_decay=0.01, nesterov=True)
 
@@ -200,8 +193,7 @@ class _Learner:
     def step(self, batch: dict[str, Tensor], step: int) -> dict[str, float]:
         """One step, the first being 0. Returns the losses; raises TrainingError where one, or a gradient, is not finite."""
         for group in self.optimizer.param_groups:
-            pace = group.get("pace", 1.0)  # a state that was saved before there were parts has none
-            group["lr"] = MATRICES * pace * self.schedule.rate(step)
+            group["lr"] = MATRICES * group["pace"] * self.schedule.rate(step)
         losses: dict[str, Tensor] = self.model(batch, step)
         total = sum(losses.values())
         self._check_finite("loss", self.accelerator.reduce(total.detach()), step)
@@ -229,93 +221,3 @@ def _agreed(accelerator: Accelerator, watcher: Watcher) -> str:
 def _log(out: Path, row: dict[str, Any]) -> None:
     with room(), (out / LOG).open("a") as log:
         log.write(json.dumps(row) + "\n")
-
-
-def _save_what_changes(accelerator: Accelerator) -> None:
-    """Saves and restores weights that are learnt, and buffers: a frozen base of 2.5 GB need not lie in each state."""
-
-    def changing(model: nn.Module) -> set[str]:
-        frozen = {name for name, weight in model.named_parameters() if not weight.requires_grad}
-        return set(model.state_dict()) - frozen
-
-    def before_saving(models: list[nn.Module], weights: list[dict], folder: str) -> None:
-        for model, values in zip(models, weights):
-            kept = changing(accelerator.unwrap_model(model))
-            plain = {name.removeprefix("module."): value for name, value in values.items()}
-            values.clear()
-            values.update({name: value for name, value in plain.items() if name in kept})
-
-    def before_loading(models: list[nn.Module], folder: str) -> None:
-        for model in models:
-            plain = accelerator.unwrap_model(model)
-            values = load_file(Path(folder) / "model.safetensors")
-            own = plain.state_dict()
-            if {n: v.shape for n, v in values.items()} != {n: own[n].shape for n in changing(plain)}:
-                raise TrainingError(OTHER_TRAINING)
-            plain.load_state_dict({**own, **values})
-        models.clear()
-
-    accelerator.register_save_state_pre_hook(before_saving)
-    accelerator.register_load_state_pre_hook(before_loading)
-
-
-def _save_state(accelerator: Accelerator, out: Path, step: int) -> None:
-    """Writes beside, then renames: a state is there whole, or not at all. The last two are kept."""
-    partial = out / f"{STATE}{step}.partial"
-    try:
-        with room():
-            accelerator.save_state(str(partial))
-            accelerator.wait_for_everyone()
-            if accelerator.is_main_process:
-                _settle(partial, out / f"{STATE}{step}")
-    except TrainingError:
-        shutil.rmtree(partial, ignore_errors=True)
-        raise
-    if accelerator.is_main_process:
-        for old in _states(out)[:-KEPT_STATES]:
-            shutil.rmtree(old)
-
-
-def _settle(partial: Path, whole: Path) -> None:
-    """Lets files reach the disk before their folder gets the name by which it is believed."""
-    for path in [*(p for p in partial.rglob("*") if p.is_file()), partial]:
-        sync(path)
-    partial.rename(whole)
-    sync(whole.parent)
-
-
-def _load_state(accelerator: Accelerator, out: Path) -> int:
-    """Restores the newest whole state. Returns the steps that are done, 0 where there is none."""
-    states = _states(out)
-    if not states:
-        return _clear_states(accelerator, out)
-    try:
-        accelerator.load_state(str(states[-1]))
-    except ValueError as error:  # an optimizer's, of other parts
-        raise TrainingError(OTHER_TRAINING) from error
-    done = int(states[-1].name.removeprefix(STATE))
-    log = out / LOG
-    if accelerator.is_main_process and log.exists():  # steps after the state are done, and logged, again
-        rows = [line for line in log.read_text().splitlines(keepends=True) if line.endswith("\n")]
-        with written_whole(log) as partial:
-            partial.write_text("".join(line for line in rows if json.loads(line)["step"] <= done))
-    return done
-
-
-def _clear_states(accelerator: Accelerator, out: Path) -> int:
-    if accelerator.is_main_process:
-        for old in _folders(out, whole=False):
-            shutil.rmtree(old)
-        (out / LOG).unlink(missing_ok=True)
-    accelerator.wait_for_everyone()
-    return 0
-
-
-def _states(out: Path) -> list[Path]:
-    return sorted(_folders(out, whole=True), key=lambda p: int(p.name.removeprefix(STATE)))
-
-
-def _folders(out: Path, whole: bool) -> list[Path]:
-    """Those of states; what else lies there under a like name is not ours. whole: without those that are half written."""
-    name = re.compile(rf"{STATE}\d+" + ("" if whole else r"(\.partial)?"))
-    return [path for path in out.glob(f"{STATE}*") if name.fullmatch(path.name) and path.is_dir()]

@@ -50,18 +50,18 @@ def test_lora_learns_what_the_generator_needs_to_see(new_sac, two):
     assert taught(alone=0) and not taught(alone=2)
 
 
-def test_lora_is_left_to_adamw_and_matrices_to_muon(new_sac, two):
+def test_lora_is_left_to_nadamw_and_matrices_to_muon(new_sac, two):
     lesson = NucleiLesson(new_sac(), alone=0)
     optimizer = optimizer_of(Course(lesson, Dataset(), Schedule(), Path(), PARTS).groups, rate=1e-3)
     sum(lesson(batch(lesson.sac, two), 0).values()).backward()
     optimizer.step()
     by_muon = {name for name, w in lesson.named_parameters() if "momentum_buffer" in optimizer.state.get(w, {})}
-    by_adamw = {name for name, w in lesson.named_parameters() if "exp_avg" in optimizer.state.get(w, {})}
-    assert by_muon and by_adamw and not by_muon & by_adamw
-    assert all(("lora_" in name) <= (name in by_adamw) for name in by_muon | by_adamw)
+    by_nadamw = {name for name, w in lesson.named_parameters() if "exp_avg" in optimizer.state.get(w, {})}
+    assert by_muon and by_nadamw and not by_muon & by_nadamw
+    assert all(("lora_" in name) <= (name in by_nadamw) for name in by_muon | by_nadamw)
     assert {"sac.generator.down.0.2.weight", "sac.mask_decoder.transformer.layers.0.mlp.lin1.weight"} <= by_muon
     assert all(w.ndim == 1 or "lora_" in name or 1 in w.shape or min(w.shape[0], w[0].numel()) < 4
-               for name, w in lesson.named_parameters() if name in by_adamw)  # fmt: skip
+               for name, w in lesson.named_parameters() if name in by_nadamw)  # fmt: skip
 
 
 def test_some_steps_decode_all_nuclei_at_once(sac, two):

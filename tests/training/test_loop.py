@@ -22,7 +22,8 @@ from torch.utils.data import Dataset
 from sac.errors import TrainingError
 from training import loop
 from training.disk import FULL
-from training.loop import KEPT_STATES, Course, Part, Schedule, Watcher, make_accelerator, run
+from training.loop import Course, Part, Schedule, Watcher, make_accelerator, run
+from training.states import KEPT_STATES
 
 ROOT = Path(__file__).resolve().parents[2]
 SCHEDULE = Schedule(steps=7, batch=2, learning_rate=0.05, warmup=2, seed=3, save_every=2)
@@ -169,14 +170,28 @@ def test_a_state_from_before_there_were_paces_is_gone_on_with(tmp_path, uninterr
     assert same(train(tmp_path, Lesson(99), resume=True), uninterrupted)
 
 
-def test_a_state_that_adamw_saved_is_gone_on_with(tmp_path, monkeypatch, uninterrupted):
+def test_a_state_that_adamw_saved_is_gone_on_with(tmp_path, monkeypatch):
+    """With what it has not: which weights are no matrices by themselves."""
+
+    def teach_on(lesson: Lesson, resume: bool) -> None:
+        course = Course(lesson, Points(), SCHEDULE, tmp_path, (Part("layers.0", whole=False),))
+        run(make_accelerator(SCHEDULE.seed), course, resume)
+
+    def of_adamw(groups, rate):
+        groups = [{"params": group["params"], "pace": group["pace"]} for group in groups]
+        return torch.optim.AdamW(groups, lr=rate, weight_decay=0.01)
+
     with monkeypatch.context() as before, pytest.raises(Interrupted):
-        before.setattr(loop, "optimizer_of", lambda groups, rate: torch.optim.AdamW(groups, lr=rate, weight_decay=0.01))
-        train(tmp_path, Lesson(0, interrupt_at(5)), resume=False)
+        before.setattr(loop, "optimizer_of", of_adamw)
+        teach_on(Lesson(0, interrupt_at(5)), resume=False)
+    saved = torch.load(tmp_path / "state-4" / "optimizer.bin")["param_groups"]
+    assert not any("use_fallback" in group or "momentum" in group for group in saved)
     lesson = Lesson(99)
-    resumed = train(tmp_path, lesson, resume=True)
+    teach_on(lesson, resume=True)
     assert [step for step, _ in lesson.seen] == [4, 5, 6]
-    assert all(value.isfinite().all() for value in resumed.values()) and not same(resumed, uninterrupted)
+    assert all(value.isfinite().all() for value in weights(lesson).values())
+    saved = torch.load(tmp_path / "state-7" / "optimizer.bin")["param_groups"]
+    assert [group["use_fallback"] for group in saved] == [True, False]
 
 
 def test_matrices_and_all_else_learn_at_their_own_rates():

@@ -31,7 +31,7 @@ from training.disk import read_json, write_json, written_whole
 from training.exam import Exam
 from training.fit import schedule_of
 from training.lesson import PARTS, NucleiLesson
-from training.loop import Course, Watcher, make_accelerator, run
+from training.loop import MATRICES, Course, Watcher, make_accelerator, run
 from training.options import FitOptions
 from training.thresholds import thresholds
 
@@ -56,7 +56,7 @@ class Lessons:
         begun = {"base": base, "heads": hub.sha256(hub.START) if student.scenes else ""}
         zoom = {"diameter": self.ground.zoom.diameter, "own": self.ground.zoom.own}
         shown = [self.ground.digest, self.ground.changes, zoom]
-        told = [asdict(student), self.budget.to_json(), self.seed, shown, begun, "Muon"]
+        told = [asdict(student), self.budget.to_json(), self.seed, shown, begun, {"Muon": MATRICES}]
         digest = hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
         return self.out / "trained" / self.ground.name / f"{student.name}-{self.seed}-{digest[:8]}"
 
